@@ -1,0 +1,1 @@
+"""Adapters: one folder a protocol, and what HTTP protocols share in `http`."""

@@ -1,0 +1,1 @@
+"""GA4GH TES 1.1 (docs/protocols/tes.md)."""

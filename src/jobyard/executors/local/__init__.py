@@ -1,0 +1,1 @@
+"""Runs work on this host."""

@@ -1,0 +1,1 @@
+"""Brings inputs to a job and takes outputs from it."""

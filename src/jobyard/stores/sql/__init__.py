@@ -1,0 +1,1 @@
+"""Jobs in a relational database: the only SQLAlchemy."""
