@@ -29,5 +29,7 @@ class Work:
     outputs: tuple[Output, ...] = ()
     volumes: tuple[str, ...] = ()
     """Directories shared between the commands, empty at the start, gone at the end."""
+    missing_outputs_ok: bool = False
+    """An output that the commands did not make is a warning, not an error."""
     resources: Request | None = None
     """None where the request had none, which is not the same as an empty one when shown again."""

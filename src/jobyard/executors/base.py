@@ -93,17 +93,20 @@ class Executor(Protocol):
     async def start(self, spec: Spec) -> Handle:
         """Start it once: called again for the same `spec.key`, in this process or a later one, it returns
         the same handle and takes the attempt up where it was. After an exception nothing was started that
-        the next call would not find. Raises `Failure`."""
+        the next call would not find. Raises `Failure`.
+        """
         ...
 
     async def observe(self, handles: Collection[Handle]) -> Mapping[Handle, Observation]:
         """Look at many in one call. Raises `Unavailable` if the backend cannot be asked: no attempt is
-        judged by that."""
+        judged by that.
+        """
         ...
 
     async def cancel(self, handle: Handle) -> None:
         """Ask for the end: TERM, then KILL after the grace time. Its outcome will be CANCELED; nothing is
-        uploaded. Silent when it has ended or is gone."""
+        uploaded. Silent when it has ended or is gone.
+        """
         ...
 
     async def clean(self, handle: Handle) -> None:

@@ -110,7 +110,8 @@ class JobStore(Protocol):
 
     async def want_cancel(self, id: JobId, visible: Visibility, *, at: datetime) -> bool:
         """Write that the job is to be canceled. True if this call wrote it; False if it was written or
-        terminal already. Raises `NotFound`."""
+        terminal already. Raises `NotFound`.
+        """
         ...
 
     async def save(self, was: Job, *steps: Job, at: datetime, lease: Lease) -> Job:
