@@ -1,34 +1,117 @@
 """Every setting: typed, documented, frozen. Read once, in the command line; others receive values.
 
-One TOML file; every key is also an environment variable, `JOBYARD_<SECTION>__<KEY>`, which wins.
-`docs/reference/settings.md` is generated from this module.
+`jobyard.cli.configuration` gathers the values from the file, the environment and the options.
+`docs/reference/settings.md` and `jobyard config example` are generated from this module: the text under
+each field is its documentation.
 """
 
+import ipaddress
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
+
+
+def _seconds(value: object) -> object:
+    """A number in a text, as environment variables have it, becomes a number."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _said_as_duration(value: object, handler: ValidatorFunctionWrapHandler) -> object:
+    try:
+        return handler(value)
+    except ValidationError:
+        raise ValueError(_DURATION) from None
+
+
+_DURATION = "should be a positive number of seconds (90) or an ISO 8601 duration (PT1M30S)"
+
+Duration = Annotated[
+    timedelta, Field(gt=timedelta(0)), BeforeValidator(_seconds), WrapValidator(_said_as_duration)
+]
+"""Plain seconds or ISO 8601; longer than nothing."""
+
+Directory = Annotated[Path, AfterValidator(Path.expanduser)]
+
+
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError("should be absolute, as URLs are")
+    return path
+
+
+def split_address(listen: str) -> tuple[str, int]:
+    """The host and port of `HOST:PORT`; an IPv6 host stands in brackets. Raises `ValueError`."""
+    host, colon, port = listen.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    if not (colon and bare and port.isascii() and port.isdigit() and int(port) < 2**16):
+        raise ValueError("should be HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080; the port is 0 to 65535")
+    if ":" in bare and bare == host:
+        raise ValueError("an IPv6 host is written in brackets, such as [::1]:8080")
+    return bare, int(port)
+
+
+def _checked_address(listen: str) -> str:
+    split_address(listen)
+    return listen
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach it. A name other than `localhost` may be anything."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True
+    )
 
 
 class Server(Section):
     """Where the service listens, and where it keeps what is its own."""
 
-    listen: str = "127.0.0.1:8080"
-    """Address and port, as HOST:PORT; port 0 picks a free one."""
-    data: Path = Path("jobyard-data")
-    """Directory for the database and the files of jobs; created when missing."""
+    listen: Annotated[str, AfterValidator(_checked_address)] = "127.0.0.1:8080"
+    """Address and port, as HOST:PORT; port 0 picks a free one. Addresses that other machines can reach need
+    `insecure`."""
+    data: Directory = Path("jobyard-data")
+    """Directory for the database and the files of jobs; created when missing. Relative to where the service
+    is started."""
     workers: Annotated[int, Field(ge=0, le=256)] = 0
     """API processes; 0 is one a core, at most four."""
     insecure: bool = False
     """Serve other addresses than loopback although nobody has to log in."""
     max_body: Annotated[int, Field(ge=1024)] = 16 * 1024**2
     """Largest request body, in bytes."""
+
+    @model_validator(mode="after")
+    def _strangers_must_log_in(self) -> Self:
+        host, _ = split_address(self.listen)
+        if not self.insecure and not is_loopback(host):
+            raise ValueError(
+                f"server.listen = {self.listen} lets other machines in, and nobody has to log in. Listen on "
+                "127.0.0.1, or set server.insecure = true if only people you trust can reach this address"
+            )
+        return self
 
 
 class Log(Section):
@@ -37,6 +120,7 @@ class Log(Section):
     format: Literal["auto", "console", "json"] = "auto"
     """`auto` is `console` on a terminal and `json` elsewhere."""
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important lines that are still written."""
 
 
 class Engine(Section):
@@ -44,17 +128,24 @@ class Engine(Section):
 
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 3
     """Attempts at a job that failed by the system's fault, the first included."""
-    retry_delay: timedelta = timedelta(seconds=5)
+    retry_delay: Duration = timedelta(seconds=5)
     """Before the second attempt; doubled before each further one."""
-    retry_delay_max: timedelta = timedelta(minutes=10)
-    max_runtime: timedelta | None = None
+    retry_delay_max: Duration = timedelta(minutes=10)
+    """The longest that `retry_delay` grows to."""
+    max_runtime: Duration | None = None
     """Longest running time of any job's commands; none is no limit."""
-    poll_interval: timedelta = timedelta(seconds=10)
+    poll_interval: Duration = timedelta(seconds=10)
     """The safety net under the wake-ups."""
-    log_interval: timedelta = timedelta(seconds=1)
+    log_interval: Duration = timedelta(seconds=1)
     """How often the live output of running jobs is recorded."""
-    lease_ttl: timedelta = timedelta(seconds=15)
+    lease_ttl: Duration = timedelta(seconds=15)
     """After this long without a sign of life, another engine takes over."""
+
+    @model_validator(mode="after")
+    def _delays_grow(self) -> Self:
+        if self.retry_delay > self.retry_delay_max:
+            raise ValueError("engine.retry_delay should not be longer than engine.retry_delay_max")
+        return self
 
 
 class Local(Section):
@@ -69,16 +160,18 @@ class Local(Section):
     cores: Annotated[int, Field(ge=0)] = 0
     """Cores for jobs; 0 is all of this machine."""
     memory_gb: Annotated[float, Field(ge=0)] = 0
-    """Memory for jobs; 0 is nine tenths of this machine's."""
+    """Memory for jobs, in GB (10^9 bytes); 0 is nine tenths of this machine's."""
     disk_gb: Annotated[float, Field(ge=0)] = 0
-    """Disk for jobs; 0 is nine tenths of what is free at the start."""
+    """Disk for jobs, in GB (10^9 bytes); 0 is nine tenths of what is free at the start."""
     default_cores: Annotated[int, Field(ge=1)] = 1
     """Cores for a job that asks for none."""
     default_memory_gb: Annotated[float, Field(gt=0)] = 0.5
+    """Memory for a job that asks for none, in GB (10^9 bytes)."""
     default_disk_gb: Annotated[float, Field(gt=0)] = 0.1
+    """Disk for a job that asks for none, in GB (10^9 bytes)."""
     log_tail: Annotated[int, Field(ge=0, le=1024**2)] = 10_000
     """Bytes kept of the end of each output stream."""
-    kill_grace: timedelta = timedelta(seconds=10)
+    kill_grace: Duration = timedelta(seconds=10)
     """Between asking a job's processes to end (TERM) and making them (KILL)."""
     transfers: Annotated[int, Field(ge=1, le=64)] = 4
     """Files staged at once, all jobs together."""
@@ -87,8 +180,8 @@ class Local(Section):
 class Files(Section):
     """Which files jobs may read and write by URL."""
 
-    roots: tuple[Path, ...] = ()
-    """Directories that `file://` URLs may reach, and nothing outside them."""
+    roots: tuple[Annotated[Directory, AfterValidator(_absolute)], ...] = ()
+    """Directories that `file://` URLs may reach, and nothing outside them; absolute paths."""
     http: bool = True
     """Allow inputs by `http://` and `https://`."""
     http_private: bool = False
@@ -111,7 +204,9 @@ class Tes(Section):
     max_cpu_cores: Annotated[int, Field(ge=0)] = 0
     """Refuse tasks that ask for more; 0 is no limit."""
     max_ram_gb: Annotated[float, Field(ge=0)] = 0
+    """Refuse tasks that ask for more, in GB (10^9 bytes); 0 is no limit."""
     max_disk_gb: Annotated[float, Field(ge=0)] = 0
+    """Refuse tasks that ask for more, in GB (10^9 bytes); 0 is no limit."""
 
 
 class ServiceInfo(Section):
@@ -120,24 +215,23 @@ class ServiceInfo(Section):
     id: str = "local.jobyard"
     """In reverse domain name form."""
     name: str = "Jobyard"
+    """For people."""
     description: str = "Runs tasks on one machine"
+    """What the service is for."""
     organization_name: str = "Jobyard"
+    """Who runs the service."""
     organization_url: HttpUrl = HttpUrl("https://example.org")
+    """Their web site."""
     contact_url: HttpUrl | None = None
+    """Where people get help: a web page."""
     documentation_url: HttpUrl | None = None
+    """Where the service is explained."""
     environment: str | None = None
+    """Such as `production` or `test`."""
 
 
-class Settings(BaseSettings):
+class Settings(Section):
     """The whole configuration."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="JOBYARD_",
-        env_nested_delimiter="__",
-        frozen=True,
-        extra="forbid",
-        validate_default=True,
-    )
 
     server: Server = Server()
     log: Log = Log()
