@@ -59,11 +59,6 @@ def serving(directory: Path) -> Iterator[str]:
     """A server with its data in `directory`; its URL. However this is left, the server is stopped."""
     log, out = directory / "server.log", directory / "server.out"
     roots = json.dumps([str(EXAMPLES), str(directory / "results")])
-    own = {
-        "JOBYARD_LOCAL__RUNTIME": "process",
-        "JOBYARD_FILES__ROOTS": roots,
-        "JOBYARD_LOG__FORMAT": "console",
-    }
     environment = {name: value for name, value in os.environ.items() if not name.startswith("JOBYARD_")}
     jobyard = Path(sys.executable).with_name("jobyard")
     with log.open("wb") as stderr, out.open("wb") as stdout:
@@ -180,7 +175,8 @@ def look_around(url: str, task: str, directory: Path) -> None:
     )
     health = httpx.Client(base_url=url, trust_env=False)
     with suppress(KeyboardInterrupt), health:
-        while health.get("/healthz").raise_for_status():
+        while True:
+            health.get("/healthz").raise_for_status()
             time.sleep(1)
 
 

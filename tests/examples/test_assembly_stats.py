@@ -23,7 +23,8 @@ def run(script: str, *arguments: Path | str) -> subprocess.CompletedProcess[str]
 def stats_of(path: Path) -> dict[str, float | None]:
     done = run("stats.py", path)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    stats: dict[str, float | None] = json.loads(done.stdout)
+    return stats
 
 
 @pytest.fixture
