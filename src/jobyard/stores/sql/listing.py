@@ -1,0 +1,188 @@
+"""Which jobs are on a page: a query whose cost does not grow with the number of jobs.
+
+Jobs are walked in one index's order and the other conditions are checked on the way. That is quick as long as
+the conditions are met often; where one is met rarely, its own index is read whole and sorted. `page` asks the
+indexes, each for a bounded count, which is the case.
+
+Statements are made once for each shape of query and take their values as parameters: making one costs more
+than running it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    false,
+    func,
+    or_,
+    select,
+    union_all,
+)
+
+from jobyard.domain.state import Standing
+from jobyard.stores.base import Query
+from jobyard.stores.sql.tables import jobs, tags
+
+_RARE = 20_000
+"""So many entries of an index are read and sorted in a few milliseconds."""
+
+_LAST = chr(0x10FFFF)
+_NO_NUMBER = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What a query asks, without its values."""
+
+    owned: bool
+    prefixed: bool
+    standings: frozenset[Standing] | None
+    tags: tuple[bool, ...]
+    """For each tag, whether it has a value to match."""
+
+
+class Page(NamedTuple):
+    """A SELECT of `number`s, newest first, and its parameters."""
+
+    numbers: Select[Any]
+    values: dict[str, object]
+
+
+def bounded(query: Query) -> bool:
+    """Whether the page is found in time proportional to its length, whatever is stored."""
+    return not query.tags and not query.name_prefix and query.visible.owner is None
+
+
+def page(connection: Connection, query: Query) -> Page:
+    """May ask the database for counts, unless the query is `bounded`."""
+    shape = _Shape(
+        owned=query.visible.owner is not None,
+        prefixed=bool(query.name_prefix),
+        standings=query.standings,
+        tags=tuple(bool(value) for value in query.tags.values()),
+    )
+    values = _values(query)
+    if bounded(query):
+        return Page(_by_standing(shape.standings), values)
+    rare = next(
+        (
+            source
+            for source in range(len(_sources(shape)))
+            if connection.execute(_count(shape, source), values).scalar_one() < _RARE
+        ),
+        None,
+    )
+    return Page(_filtered(shape, rare), values)
+
+
+def _values(query: Query) -> dict[str, object]:
+    values: dict[str, object] = {
+        "limit": query.limit,
+        "before": _NO_NUMBER if query.before is None else query.before,
+    }
+    if query.visible.owner is not None:
+        values["owner"] = query.visible.owner
+    if query.name_prefix:
+        values |= {"prefix": query.name_prefix, "prefix_end": query.name_prefix + _LAST}
+    for index, (key, value) in enumerate(query.tags.items()):
+        values[f"key_{index}"] = key
+        if value:
+            values[f"value_{index}"] = value
+    return values
+
+
+@lru_cache(256)
+def _by_standing(standings: frozenset[Standing] | None) -> Select[Any]:
+    """One index range a standing, each cut to the page, then merged: no standing's bulk is ever sorted."""
+    if standings is None:
+        return _cut(select(jobs.c.number), jobs.c.number)
+    if not standings:
+        return select(jobs.c.number).where(false())
+    ranges = [
+        select(_cut(select(jobs.c.number).where(_is(standing)), jobs.c.number).subquery().c.number)
+        for standing in sorted(standings)
+    ]
+    merged = union_all(*ranges).subquery()
+    return select(merged.c.number).order_by(merged.c.number.desc()).limit(bindparam("limit"))
+
+
+@lru_cache(256)
+def _count(shape: _Shape, source: int) -> Select[Any]:
+    return select(func.count()).select_from(_sources(shape)[source].limit(_RARE).subquery())
+
+
+@lru_cache(256)
+def _filtered(shape: _Shape, rare: int | None) -> Select[Any]:
+    """Through the entries of a rare source if there is one, else along the first tag, else along all jobs."""
+    conditions = _conditions(shape)
+    if rare is not None:
+        found = _sources(shape)[rare].subquery()
+        chosen = select(found.c.number).join_from(found, jobs, jobs.c.number == found.c.number)
+        return _cut(chosen.where(*conditions), found.c.number)
+    if shape.tags:
+        tagged = _tagged(0, valued=shape.tags[0]).join_from(tags, jobs, jobs.c.number == tags.c.number)
+        return _cut(tagged.where(*conditions), tags.c.number)
+    return _cut(select(jobs.c.number).where(*conditions), jobs.c.number)
+
+
+def _cut(statement: Select[Any], number: ColumnElement[int]) -> Select[Any]:
+    """Newest first, older than the page before, as long as asked."""
+    older = statement.where(number < bindparam("before"))
+    return older.order_by(number.desc()).limit(bindparam("limit"))
+
+
+def _sources(shape: _Shape) -> list[Select[Any]]:
+    """For each condition that has an index, the numbers that meet it."""
+    sources = [_tagged(index, valued=valued) for index, valued in enumerate(shape.tags)]
+    if shape.prefixed:
+        sources.append(select(jobs.c.number).where(_has_prefix()))
+    if shape.standings is not None:
+        sources.append(select(jobs.c.number).where(_any_of(shape.standings)))
+    return sources
+
+
+def _conditions(shape: _Shape) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if shape.owned:
+        conditions.append(jobs.c.owner == bindparam("owner"))
+    if shape.prefixed:
+        conditions.append(_has_prefix())
+    if shape.standings is not None:
+        conditions.append(_any_of(shape.standings))
+    conditions.extend(
+        select(1)
+        .where(tags.c.number == jobs.c.number, _tag_is(index, valued=valued))
+        .correlate(jobs)
+        .exists()
+        for index, valued in enumerate(shape.tags)
+    )
+    return conditions
+
+
+def _tagged(index: int, *, valued: bool) -> Select[Any]:
+    return select(tags.c.number).where(_tag_is(index, valued=valued))
+
+
+def _tag_is(index: int, *, valued: bool) -> ColumnElement[bool]:
+    key = tags.c.key == bindparam(f"key_{index}")
+    return and_(key, tags.c.value == bindparam(f"value_{index}")) if valued else key
+
+
+def _has_prefix() -> ColumnElement[bool]:
+    """A range rather than LIKE: literal, case-sensitive, and an index range."""
+    return and_(jobs.c.name >= bindparam("prefix"), jobs.c.name < bindparam("prefix_end"))
+
+
+def _any_of(standings: Iterable[Standing]) -> ColumnElement[bool]:
+    return or_(false(), *(_is(standing) for standing in sorted(standings)))
+
+
+def _is(standing: Standing) -> ColumnElement[bool]:
+    return and_(jobs.c.state == standing.state.value, jobs.c.wanted == standing.wanted.value)
