@@ -5,6 +5,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 _WILDCARD = re.compile(r"[*?\[]")
+_USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
+_SECRET_PARAMETER = re.compile(
+    r"(?<=[?&])([^=&#\s]*(?:signature|sig|token|secret|password|credential|key)[^=&#\s]*)=[^&#\s]*",
+    re.IGNORECASE,
+)
 
 
 class FileType(StrEnum):
@@ -47,3 +52,8 @@ class StoredOutput:
     path: str
     size: int  # bytes
     sha256: str  # hex
+
+
+def masked(text: str) -> str:
+    """Text with `***` for the credentials of the URLs in it: user information and signing parameters."""
+    return _SECRET_PARAMETER.sub(r"\1=***", _USERINFO.sub("***@", text)) if "://" in text else text
