@@ -97,6 +97,12 @@ class Executor(Protocol):
         """
         ...
 
+    async def find(self, keys: Collection[str]) -> Mapping[str, Handle]:
+        """Which of these attempts (`Spec.key`) were started, be it by an earlier process; the others were
+        not. What is found is taken up again, as `start` would, but nothing is begun that a cancel before
+        this call forbids."""
+        ...
+
     async def observe(self, handles: Collection[Handle]) -> Mapping[Handle, Observation]:
         """Look at many in one call. Raises `Unavailable` if the backend cannot be asked: no attempt is
         judged by that.
