@@ -102,7 +102,7 @@ def _domain_error(request: Request[Any, Any, Any], error: JobyardError) -> Respo
         return _unexpected(request, error)
     headers = {"Retry-After": RETRY_AFTER} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
     problems = error.problems if isinstance(error, Invalid) else ()
-    return _answer(request, status, str(error), headers=headers, problems=problems)
+    return answer(request, status, str(error), headers=headers, problems=problems)
 
 
 def _http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
@@ -112,7 +112,7 @@ def _http_error(request: Request[Any, Any, Any], error: HTTPException) -> Respon
     message = error.detail
     if message == status.phrase:  # the framework's own, which helps nobody
         message = _MESSAGES.get(status, message).format(method=request.method)
-    return _answer(request, status, message, headers=error.headers or {})
+    return answer(request, status, message, headers=error.headers or {})
 
 
 _MESSAGES: Mapping[int, str] = {
@@ -124,7 +124,7 @@ _MESSAGES: Mapping[int, str] = {
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     known_as = request_id(request)
     log.error("request failed", request_id=known_as, path=_path(request), exc_info=error)
-    return _answer(
+    return answer(
         request,
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "the service failed on this request; its log has more under the request_id",
@@ -132,7 +132,7 @@ def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[b
     )
 
 
-def _answer(
+def answer(
     request: Request[Any, Any, Any],
     status: HTTPStatus,
     message: str,
@@ -141,6 +141,7 @@ def _answer(
     problems: tuple[Problem, ...] = (),
     known_as: str | None = None,
 ) -> Response[bytes]:
+    """The one body. `known_as` is the request's id, where it was told to the log already."""
     known_as = known_as or request_id(request)
     body = ErrorBody(
         status=status.value,

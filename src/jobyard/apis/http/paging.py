@@ -6,6 +6,7 @@ from hashlib import blake2b
 from jobyard.domain.errors import Invalid, Problem
 
 _NUMBER = 8
+_LARGEST = 2**62
 _DIGEST = 12
 
 
@@ -22,9 +23,10 @@ def read_page_token(token: str, filters: str) -> int:
     except ValueError as error:
         raise _invalid() from error
     number = raw[:_NUMBER]
-    if raw[_NUMBER:] != _digest(number, filters) or urlsafe_b64encode(raw).decode() != token:
+    last = int.from_bytes(number, "big")
+    if last > _LARGEST or raw[_NUMBER:] != _digest(number, filters):
         raise _invalid()
-    return int.from_bytes(number, "big")
+    return last
 
 
 def _digest(number: bytes, filters: str) -> bytes:

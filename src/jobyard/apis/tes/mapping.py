@@ -6,7 +6,6 @@ of a running executor's streams is shown, in the view FULL only, as entries `exe
 They are gone when the executor has ended and its log has taken their place.
 """
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -16,19 +15,12 @@ from msgspec import UNSET, UnsetType
 from jobyard.apis.tes import wire
 from jobyard.apis.tes.options import TesOptions
 from jobyard.apis.tes.states import StateTable
-from jobyard.domain.files import Input, Output
+from jobyard.domain.files import Input, Output, masked
 from jobyard.domain.job import Attempt, CommandLog, Job
 from jobyard.domain.resources import Request
 from jobyard.domain.work import Command
 
-_CREDENTIALS = re.compile(r"://[^/?#\s]*@")
-
 _T = TypeVar("_T")
-
-
-def masked(text: str) -> str:
-    """Text with `***` for the credentials of the URLs in it."""
-    return _CREDENTIALS.sub("://***@", text) if "@" in text else text
 
 
 def timestamp(at: datetime) -> str:
@@ -49,14 +41,14 @@ class TaskMapper:
         return wire.Task(
             id=job.id,
             state=self._states.names[job.standing],
-            name=_given(job.name),
-            description=_given(job.description),
+            name=given(job.name),
+            description=given(job.description),
             inputs=[_input(item, full=full) for item in work.inputs] or UNSET,
             outputs=[_output(item) for item in work.outputs] or UNSET,
             resources=_resources(work.resources) if work.resources else UNSET,
             executors=[_executor(command) for command in work.commands],
             volumes=list(work.volumes) or UNSET,
-            tags=_given(job.tags),
+            tags=given(job.tags),
             logs=[self._task_log(job, attempt, full=full) for attempt in job.attempts],
             creation_time=timestamp(job.created),
         )
@@ -95,36 +87,36 @@ class TaskMapper:
 
 def _input(item: Input, *, full: bool) -> wire.Input:
     return wire.Input(
-        name=_given(item.name),
-        description=_given(item.description),
+        name=given(item.name),
+        description=given(item.description),
         url=UNSET if item.url is None else masked(item.url),
         path=item.path,
         type=wire.FileType[item.type.name],
-        content=_given(item.content) if full else UNSET,
-        streamable=_given(item.streamable),
+        content=given(item.content) if full else UNSET,
+        streamable=given(item.streamable),
     )
 
 
 def _output(item: Output) -> wire.Output:
     return wire.Output(
-        name=_given(item.name),
-        description=_given(item.description),
+        name=given(item.name),
+        description=given(item.description),
         url=masked(item.url),
         path=item.path,
-        path_prefix=_given(item.path_prefix),
+        path_prefix=given(item.path_prefix),
         type=wire.FileType[item.type.name],
     )
 
 
 def _resources(request: Request) -> wire.Resources:
     return wire.Resources(
-        cpu_cores=_given(request.cores),
-        preemptible=_given(request.preemptible),
-        ram_gb=_given(request.memory_gb),
-        disk_gb=_given(request.disk_gb),
+        cpu_cores=given(request.cores),
+        preemptible=given(request.preemptible),
+        ram_gb=given(request.memory_gb),
+        disk_gb=given(request.disk_gb),
         zones=list(request.zones) or UNSET,
-        backend_parameters=_given(request.parameters),
-        backend_parameters_strict=_given(request.parameters_strict),
+        backend_parameters=given(request.parameters),
+        backend_parameters_strict=given(request.parameters_strict),
     )
 
 
@@ -132,12 +124,12 @@ def _executor(command: Command) -> wire.Executor:
     return wire.Executor(
         image=command.image,
         command=list(command.argv),
-        workdir=_given(command.workdir),
-        stdin=_given(command.stdin),
-        stdout=_given(command.stdout),
-        stderr=_given(command.stderr),
-        env=_given(command.env),
-        ignore_error=_given(command.ignore_error),
+        workdir=given(command.workdir),
+        stdin=given(command.stdin),
+        stdout=given(command.stdout),
+        stderr=given(command.stderr),
+        env=given(command.env),
+        ignore_error=given(command.ignore_error),
     )
 
 
@@ -145,8 +137,8 @@ def _executor_log(log: CommandLog, exit_code: int, *, full: bool) -> wire.Execut
     return wire.ExecutorLog(
         start_time=_time(log.started),
         end_time=_time(log.ended),
-        stdout=_given(log.stdout) if full else UNSET,
-        stderr=_given(log.stderr) if full else UNSET,
+        stdout=given(log.stdout) if full else UNSET,
+        stderr=given(log.stderr) if full else UNSET,
         exit_code=exit_code,
     )
 
@@ -171,5 +163,6 @@ def _time(at: datetime | None) -> str | UnsetType:
     return UNSET if at is None else timestamp(at)
 
 
-def _given(value: _T | None) -> _T | UnsetType:
+def given(value: _T | None) -> _T | UnsetType:
+    """What is None is not sent."""
     return UNSET if value is None else value

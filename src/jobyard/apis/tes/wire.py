@@ -4,9 +4,12 @@ The descriptions end up in the OpenAPI document.
 """
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+VERSION = "1.1.0"
+"""Of the standard."""
 
 Text = str | UnsetType
 StringMap = dict[str, str] | UnsetType
@@ -21,7 +24,7 @@ class View(StrEnum):
     FULL = "FULL"
 
 
-class TaskState(StrEnum):
+class State(StrEnum):
     UNKNOWN = "UNKNOWN"
     QUEUED = "QUEUED"
     INITIALIZING = "INITIALIZING"
@@ -121,7 +124,7 @@ class Task(Struct, frozen=True, kw_only=True):
     """A task, as asked for and as it went."""
 
     id: Annotated[Text, Meta(extra_json_schema={"readOnly": True})] = UNSET
-    state: Annotated[TaskState | UnsetType, Meta(extra_json_schema={"readOnly": True})] = UNSET
+    state: State | UnsetType = UNSET
     name: Text = UNSET
     description: Text = UNSET
     inputs: list[Input] | UnsetType = UNSET
@@ -134,13 +137,6 @@ class Task(Struct, frozen=True, kw_only=True):
     creation_time: Annotated[Time, Meta(extra_json_schema={"readOnly": True})] = UNSET
 
 
-class MinimalTask(Struct, frozen=True, kw_only=True):
-    """A task in the view MINIMAL."""
-
-    id: str
-    state: TaskState
-
-
 class CreateTaskResponse(Struct, frozen=True, kw_only=True):
     id: str
 
@@ -150,14 +146,14 @@ class CancelTaskResponse(Struct, frozen=True):
 
 
 class ListTasksResponse(Struct, frozen=True, kw_only=True):
-    tasks: list[Task | MinimalTask]
+    tasks: Annotated[list[Task], Meta(description="Newest first.")]
     next_page_token: Annotated[Text, Meta(description="Absent on the last page.")] = UNSET
 
 
 class ServiceType(Struct, frozen=True, kw_only=True):
-    group: str = "org.ga4gh"
-    artifact: str = "tes"
-    version: str = "1.1.0"
+    group: str
+    artifact: Literal["tes"]
+    version: Annotated[str, Meta(description="Of the API, not of the service.")]
 
 
 class Organization(Struct, frozen=True, kw_only=True):
@@ -179,5 +175,5 @@ class ServiceInfo(Struct, frozen=True, kw_only=True):
     updated_at: Time = field(default=UNSET, name="updatedAt")
     environment: Text = UNSET
     version: str
-    storage: list[str]
-    backend_parameters: list[str] = field(name="tesResources_backend_parameters")
+    storage: list[str] | UnsetType = UNSET
+    backend_parameters: list[str] | UnsetType = field(default=UNSET, name="tesResources_backend_parameters")
