@@ -1,0 +1,202 @@
+"""The composition root: settings → stores, executors, services, applications. Opens them and closes them."""
+
+import asyncio
+import ctypes
+import fcntl
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvloop
+from litestar import Litestar
+from litestar.types import ControllerRouterHandler
+
+from jobyard.apis.http.app import build_app
+from jobyard.apis.http.listener import listen, open_socket
+from jobyard.apis.http.metrics import measured, render_metrics, share_metrics
+from jobyard.apis.http.operations import operation_routes
+from jobyard.apis.tes.options import ServiceInfoValues, TesOptions
+from jobyard.apis.tes.routes import tes_routes
+from jobyard.engine.reconcile import Policy
+from jobyard.engine.supervisor import Engine, Options
+from jobyard.executors.base import Executor
+from jobyard.services.jobs import Jobs
+from jobyard.settings import Settings
+from jobyard.stores.sql import schema
+from jobyard.stores.sql.store import SqlStore
+from jobyard.telemetry import configure_logging
+
+__all__ = ["open_socket"]
+
+log = structlog.stdlib.get_logger(__name__)
+
+_PR_SET_PDEATHSIG = 1
+
+
+def database_path(settings: Settings) -> Path:
+    return settings.server.data / "jobyard.db"
+
+
+def upgrade_database(settings: Settings) -> None:
+    """Create the database, or bring it to this release's schema."""
+    schema.upgrade(database_path(settings))
+
+
+def current_revision(settings: Settings) -> str | None:
+    return schema.current(database_path(settings))
+
+
+def check_database(settings: Settings) -> None:
+    """Raises `Conflict`, naming the command that helps."""
+    schema.check(database_path(settings))
+
+
+def prepare(settings: Settings) -> None:
+    """What must be right before a process starts. A fresh directory gets its database."""
+    configure_logging(settings.log.format, settings.log.level)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    settings.server.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if current_revision(settings) is None:
+        upgrade_database(settings)
+    check_database(settings)
+    share_metrics(settings.server.data / "metrics")
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to end this process when its parent ends, however that comes about."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def run_api(settings: Settings, shared: socket.socket, ready: Callable[[], None]) -> None:
+    """Answer requests on a listening socket until TERM."""
+    _run(lambda stop: _api(settings, shared, stop, ready))
+
+
+def run_engine(settings: Settings, ready: Callable[[], None]) -> None:
+    """Run jobs until TERM. Those that run then go on."""
+    with _only_one(settings.server.data / "engine.lock"):
+        _run(lambda stop: _engine(settings, stop, ready))
+
+
+async def _api(
+    settings: Settings, shared: socket.socket, stop: asyncio.Event, ready: Callable[[], None]
+) -> None:
+    store = SqlStore(database_path(settings))
+    try:
+        app = build_application(settings, store)
+        await listen(measured(app), shared, stop, ready)
+    finally:
+        await store.close()
+
+
+def build_application(settings: Settings, store: SqlStore) -> Litestar:
+    jobs = Jobs(
+        store,
+        clock=_now,
+        max_runtime=settings.engine.max_runtime,
+        max_attempts=settings.engine.max_attempts,
+    )
+    routes: list[ControllerRouterHandler] = [
+        tes_routes(jobs=jobs, options=_tes_options(settings), info=_service_info(settings)),
+        *operation_routes(ready=store.ping, metrics=lambda: render_metrics(store.count)),
+    ]
+    return build_app(routes=routes, max_body=settings.server.max_body)
+
+
+async def _engine(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+    store = SqlStore(database_path(settings))
+    executor = open_executor(settings)
+    engine = Engine(store, executor, _engine_options(settings), clock=_now)
+    try:
+        await engine.run(stop, ready)
+    finally:
+        await executor.close()
+        await store.close()
+
+
+def open_executor(settings: Settings) -> Executor:
+    raise NotImplementedError
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _engine_options(settings: Settings) -> Options:
+    engine = settings.engine
+    return Options(
+        holder=f"{socket.gethostname()}:{settings.server.data.resolve()}",
+        lease_ttl=engine.lease_ttl,
+        poll_interval=engine.poll_interval,
+        log_interval=engine.log_interval,
+        policy=Policy(retry_delay=engine.retry_delay, retry_delay_max=engine.retry_delay_max),
+    )
+
+
+def _tes_options(settings: Settings) -> TesOptions:
+    tes = settings.tes
+    return TesOptions(
+        max_body=settings.server.max_body,
+        expose_tes11_states=tes.expose_tes11_states,
+        prepopulate_executor_logs=tes.prepopulate_executor_logs,
+        reject_unknown_fields=tes.reject_unknown_fields,
+        supported_schemes=_schemes(settings) if tes.reject_unsupported_urls else None,
+        missing_outputs_ok=tes.missing_outputs == "warn",
+        max_cpu_cores=tes.max_cpu_cores or None,
+        max_ram_gb=tes.max_ram_gb or None,
+        max_disk_gb=tes.max_disk_gb or None,
+    )
+
+
+def _service_info(settings: Settings) -> ServiceInfoValues:
+    info = settings.service_info
+    return ServiceInfoValues(
+        id=info.id,
+        name=info.name,
+        version=version("jobyard"),
+        organization_name=info.organization_name,
+        organization_url=str(info.organization_url),
+        description=info.description,
+        contact_url=str(info.contact_url) if info.contact_url else None,
+        documentation_url=str(info.documentation_url) if info.documentation_url else None,
+        environment=info.environment,
+        storage=(),
+    )
+
+
+def _schemes(settings: Settings) -> frozenset[str]:
+    return frozenset({"file", "http", "https"} if settings.files.http else {"file"})
+
+
+def _run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+    """Run until TERM, which sets the event."""
+
+    async def until_term() -> None:
+        stop = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+        await main(stop)
+
+    uvloop.run(until_term())
+
+
+@contextmanager
+def _only_one(path: Path) -> Iterator[None]:
+    """Wait until no other process of this host holds the file. The kernel lets go when its holder dies."""
+    fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.warning("another engine uses this data directory, waiting for it to end")
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
