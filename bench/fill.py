@@ -8,17 +8,15 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from jobyard.bootstrap import database_path, upgrade_database
 from jobyard.domain.files import Input, Output, StoredOutput
 from jobyard.domain.job import Attempt, CommandLog, Job
 from jobyard.domain.resources import Request
 from jobyard.domain.state import State
 from jobyard.domain.work import Command, Work
 from jobyard.services.jobs import new_id
-from jobyard.stores.sql import schema
+from jobyard.settings import Server, Settings
 from jobyard.stores.sql.store import SqlStore
-
-DATABASE = "jobyard.sqlite3"
-"""Its name in a server's data directory."""
 
 _TOGETHER = 4096
 _SAMPLED = 1000
@@ -46,9 +44,9 @@ QUERIES = {
 
 def fill(data: Path, tasks: int) -> list[str]:
     """Make the database in `data` and keep so many tasks in it; ids of some, spread over all."""
-    path = data / DATABASE
-    schema.upgrade(path)
-    return asyncio.run(_fill(path, tasks))
+    settings = Settings(server=Server(data=data))
+    upgrade_database(settings)
+    return asyncio.run(_fill(database_path(settings), tasks))
 
 
 async def _fill(path: Path, tasks: int) -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _READY_SECONDS = 60
-_STOP_SECONDS = 30
+_STOP_SECONDS = 40  # more than the server gives its own processes
 
 
 class InstanceError(Exception):
@@ -37,7 +37,9 @@ def serving(
     """`settings` are environment variables without the `JOBYARD_`. Raises `InstanceError`."""
     data.mkdir(parents=True, exist_ok=True)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("JOBYARD_")}
-    own = {"LOCAL__RUNTIME": "process", "LOG__LEVEL": "warning"} | dict(settings or {})
+    own = {"LOCAL__RUNTIME": "process", "LOG__LEVEL": "warning", "LOG__FORMAT": "console"} | dict(
+        settings or {}
+    )
     environment |= {f"JOBYARD_{name}": value for name, value in own.items()}
     out, log = data / "bench.out", data / "bench.log"
     jobyard = Path(sys.executable).with_name("jobyard")
@@ -56,7 +58,7 @@ def serving(
         url = _wait_until_ready(server, out, log)
         yield Instance(url=url, pid=server.pid, seconds_to_ready=time.monotonic() - began)
         if server.poll() is not None:
-            raise InstanceError(f"the server ended while it was measured: {_tail(log)}")
+            raise InstanceError(f"the server ended while it was measured\n{_tail(log)}")
     finally:
         _stop(server)
 
@@ -68,7 +70,7 @@ def _wait_until_ready(server: subprocess.Popen[bytes], out: Path, log: Path) -> 
             if line.startswith("listening on "):
                 return line.removeprefix("listening on ").strip().rstrip("/")
         time.sleep(0.005)
-    raise InstanceError(f"the server did not become ready: {_tail(log)}")
+    raise InstanceError(f"the server did not become ready\n{_tail(log)}")
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:
@@ -81,7 +83,7 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
 
 
 def _tail(log: Path) -> str:
-    return log.read_text(errors="replace")[-2000:]
+    return "\n".join(log.read_text(errors="replace").splitlines()[-15:])
 
 
 def _family(pid: int) -> Iterator[int]:

@@ -31,7 +31,7 @@ def measure(names: list[str], setup: Setup) -> tuple[list[Figure], list[str]]:
                 print(line(figure), flush=True)
                 figures.append(figure)
         except (InstanceError, LoadError, httpx.HTTPError, OSError) as error:
-            failures.append(f"{name}: {error}")
+            failures.append(f"{name}: {next(iter(str(error).splitlines()), type(error).__name__)}")
             print(f"FAILED: {error}", file=sys.stderr, flush=True)
         print(f"({time.monotonic() - began:.0f} s)", flush=True)
     return figures, failures
