@@ -37,11 +37,17 @@ def _seconds(value: object) -> object:
 def _said_as_duration(value: object, handler: ValidatorFunctionWrapHandler) -> object:
     try:
         return handler(value)
-    except ValidationError:
-        raise ValueError(_DURATION) from None
+    except ValidationError as error:
+        short = any(detail["type"].startswith("greater_than") for detail in error.errors())
+        raise ValueError("is too short" if short else _DURATION) from None
 
 
-_DURATION = "should be a positive number of seconds (90) or an ISO 8601 duration (PT1M30S)"
+_DURATION = "should be a number of seconds (90) or an ISO 8601 duration (PT1M30S)"
+
+Delay = Annotated[
+    timedelta, Field(ge=timedelta(0)), BeforeValidator(_seconds), WrapValidator(_said_as_duration)
+]
+"""Plain seconds or ISO 8601; may be nothing."""
 
 Duration = Annotated[
     timedelta, Field(gt=timedelta(0)), BeforeValidator(_seconds), WrapValidator(_said_as_duration)
@@ -128,9 +134,9 @@ class Engine(Section):
 
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 3
     """Attempts at a job that failed by the system's fault, the first included."""
-    retry_delay: Duration = timedelta(seconds=5)
+    retry_delay: Delay = timedelta(seconds=5)
     """Before the second attempt; doubled before each further one."""
-    retry_delay_max: Duration = timedelta(minutes=10)
+    retry_delay_max: Delay = timedelta(minutes=10)
     """The longest that `retry_delay` grows to."""
     max_runtime: Duration | None = None
     """Longest running time of any job's commands; none is no limit."""
@@ -171,7 +177,7 @@ class Local(Section):
     """Disk for a job that asks for none, in GB (10^9 bytes)."""
     log_tail: Annotated[int, Field(ge=0, le=1024**2)] = 10_000
     """Bytes kept of the end of each output stream."""
-    kill_grace: Duration = timedelta(seconds=10)
+    kill_grace: Delay = timedelta(seconds=10)
     """Between asking a job's processes to end (TERM) and making them (KILL)."""
     transfers: Annotated[int, Field(ge=1, le=64)] = 4
     """Files staged at once, all jobs together."""
