@@ -170,6 +170,8 @@ def look_around(url: str, task: str, directory: Path) -> None:
         f"\nThe server is still up. Try:\n"
         f"  API explorer       {url}/docs\n"
         f"  this task in full  {url}{TASKS}/{task}?view=FULL\n"
+        f"  the same, for people\n"
+        f"    .venv/bin/jobyard get {task} --server {url}\n"
         f"  the results        {directory / 'results'}\n"
         f"  the server's log   {directory / 'server.log'}\n"
         f"Ctrl-C stops it."
