@@ -1,0 +1,109 @@
+"""How a job sees its files at their own paths: what is prepared in its view, and how each command is run."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from shlex import join, quote
+from typing import Protocol
+
+from jobyard.domain.errors import Failure
+from jobyard.domain.work import Command, Work
+from jobyard.executors.local import bubblewrap, mapping
+from jobyard.executors.local.places import TMP, Places, places
+from jobyard.executors.local.script import Step, arguments, exports, program
+
+VIEW = "JOBYARD_VIEW"
+"""Set for every command: what to put before a path of the job's to find it from where the command runs."""
+
+_RESERVED = ("/dev", "/proc")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    steps: tuple[Step, ...]
+    directories: tuple[str, ...]
+    """To be made in the view, parents first."""
+    links: Mapping[str, str] = field(default_factory=dict)
+    """To be made in the view."""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """To be written beside the script."""
+    notes: tuple[str, ...] = ()
+    """For people."""
+
+
+class Sandbox(Protocol):
+    def plan(self, work: Work, view: str) -> Plan:
+        """Raises `Failure` for paths that cannot be given to a job."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plain:
+    """`Sandbox` by rewriting paths: nothing is needed, and nothing is kept from the job."""
+
+    base: Mapping[str, str]
+    """Environment of every command."""
+    tail: str
+    log_tail: int
+
+    def plan(self, work: Work, view: str) -> Plan:
+        declared = places(work).settled(os.path.lexists)
+        rewrite = mapping.rewriter(mapping.mapped_paths(declared, os.path.lexists), view)
+        base = {**self.base, "HOME": view + TMP, "TMPDIR": view + TMP, VIEW: view}
+        steps = [self._step(mapping.rewritten(command, rewrite), base) for command in work.commands]
+        return Plan(steps=tuple(steps), directories=_directories(declared))
+
+    def _step(self, command: Command, base: Mapping[str, str]) -> Step:
+        env = {**base, **(command.env or {})}
+        run = program(command, tail=self.tail, log_tail=self.log_tail)
+        text = exports(env) + arguments(command.argv, env) + run
+        return Step(text=text, ignore_error=bool(command.ignore_error))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bubblewrap:
+    """`Sandbox` by bwrap(1)."""
+
+    bwrap: str
+    """Path of the program."""
+    data: str
+    """The server's own directory, as a path without links."""
+    base: Mapping[str, str]
+    tail: str
+    log_tail: int
+    host: bubblewrap.Host = field(default_factory=bubblewrap.ThisHost)
+
+    def plan(self, work: Work, view: str) -> Plan:
+        declared = places(work).settled(os.path.lexists)
+        _refuse_reserved(declared)
+        seen = bubblewrap.plan(declared, self.host, data=self.data)
+        base = {**self.base, "HOME": TMP, "TMPDIR": TMP, VIEW: ""}
+        capable = os.geteuid() == 0
+        files = {}
+        for number, command in enumerate(work.commands, start=1):
+            env = {**base, **(command.env or {})}
+            words = bubblewrap.options(seen, view, env, capable=capable)
+            files[f"{number}.args"] = b"".join(os.fsencode(word) + b"\0" for word in words)
+        return Plan(
+            steps=tuple(self._step(number, command) for number, command in enumerate(work.commands, start=1)),
+            directories=_directories(declared),
+            links=seen.links,
+            files=files,
+            notes=tuple(f"the host's files in {path} are hidden: too many" for path in seen.crowded),
+        )
+
+    def _step(self, number: int, command: Command) -> Step:
+        run = program(command, tail=self.tail, log_tail=self.log_tail)
+        words = join(command.argv)
+        text = f"exec {quote(self.bwrap)} --args 9 /bin/sh -c {quote(run)} sh {words} 9<{number}.args"
+        return Step(text=text, ignore_error=bool(command.ignore_error))
+
+
+def _directories(declared: Places) -> tuple[str, ...]:
+    return tuple(sorted(declared.made - {"/"}))
+
+
+def _refuse_reserved(declared: Places) -> None:
+    for path in sorted(declared.directories | declared.files):
+        if any(path == place or path.startswith(f"{place}/") for place in _RESERVED):
+            raise Failure(f"{path}: a job cannot have files of its own in {', '.join(_RESERVED)}")
