@@ -65,7 +65,7 @@ async def _fill(path: Path, tasks: int) -> list[str]:
 
 def _job(index: int, tasks: int) -> Job:
     tool = _TOOLS[index // 7 % len(_TOOLS)]
-    project = "sky" if tool == "cutout" else f"p{index // 3 % 20}"
+    project = "sky" if tool == "cutout" else f"p{index // 11 % 20}"
     now = datetime.now(UTC)
     state = _state(index)
     return Job(

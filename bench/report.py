@@ -79,10 +79,10 @@ def rate_figure(name: str, rate: Rate) -> Figure:
 def line(figure: Figure) -> str:
     value = f"{figure.value:,.0f}" if figure.value >= 1000 else f"{figure.value:,.4g}"
     times = [f"{ms:>9,.2f}" if ms is not None else " " * 9 for ms in (figure.p50_ms, figure.p99_ms)]
-    return f"{figure.name:<52} {value:>10} {figure.unit:<4} {times[0]} {times[1]}  {figure.verdict}".rstrip()
+    return f"{figure.name:<60} {value:>10} {figure.unit:<4} {times[0]} {times[1]}  {figure.verdict}".rstrip()
 
 
-HEADER = f"{'':<52} {'value':>10} {'':<4} {'p50 ms':>9} {'p99 ms':>9}  goal"
+HEADER = f"{'':<60} {'value':>10} {'':<4} {'p50 ms':>9} {'p99 ms':>9}  goal"
 
 
 def machine() -> dict[str, object]:
