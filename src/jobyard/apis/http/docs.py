@@ -7,6 +7,7 @@ from pathlib import Path
 from litestar import HttpMethod, Response, route
 from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 
 _FILES: Mapping[str, str] = {
     "swagger-ui.css": "text/css",
@@ -77,7 +78,7 @@ def docs_routes(*, openapi: bytes, title: str, places: Mapping[str, str]) -> Seq
     async def swagger() -> Response[str]:
         return Response(_DOCS, media_type="text/html", headers=_HTML_HEADERS)
 
-    async def file(name: str) -> Response[bytes]:
+    async def file(name: FromPath[str]) -> Response[bytes]:
         return _file(name)
 
     reading = [HttpMethod.GET, HttpMethod.HEAD]

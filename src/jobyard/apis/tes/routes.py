@@ -7,9 +7,10 @@ from hashlib import blake2b
 from typing import Any, Protocol
 
 import msgspec
-from litestar import HttpMethod, Request, Response, Router, route
+from litestar import HttpMethod, Request, Response, route
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 
 from jobyard.apis.http.auth import principal
 from jobyard.apis.http.body import header, read_json
@@ -37,25 +38,28 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _GET = [HttpMethod.GET, HttpMethod.HEAD]
 
 
-def tes_routes(*, jobs: Jobs, options: TesOptions, info: ServiceInfoValues) -> Router:
+def tes_routes(*, jobs: Jobs, options: TesOptions, info: ServiceInfoValues) -> Sequence[HTTPRouteHandler]:
+    """Plain handlers: a `Router` would be copied deeply, and the service with it."""
     tasks = Tasks(jobs, options)
     about = msgspec.json.encode(service_info(info))
 
     async def get_service_info() -> Response[bytes]:
         return Response(about, media_type=_JSON)
 
-    handlers: Sequence[HTTPRouteHandler] = [
-        route(_at("/service-info", "/tasks/service-info"), http_method=_GET)(get_service_info),
-        route(_at("/tasks"), http_method=_GET)(tasks.list_tasks),
-        route(_at("/tasks"), http_method=HttpMethod.POST, status_code=200)(tasks.create_task),
-        route(_at("/tasks/{name:str}"), http_method=_GET)(tasks.get_task),
-        route(_at("/tasks/{name:str}"), http_method=HttpMethod.POST, status_code=200)(tasks.act_on_task),
+    create = _route("/tasks", http_method=HttpMethod.POST, status_code=200)
+    act = _route("/tasks/{name:str}", http_method=HttpMethod.POST, status_code=200)
+    return [
+        _route("/service-info", "/tasks/service-info", http_method=_GET)(get_service_info),
+        _route("/tasks", http_method=_GET)(tasks.list_tasks),
+        create(tasks.create_task),
+        _route("/tasks/{name:str}", http_method=_GET)(tasks.get_task),
+        act(tasks.act_on_task),
     ]
-    return Router(path="/", route_handlers=handlers, exception_handlers={NotFound: task_not_found})
 
 
-def _at(*paths: str) -> list[str]:
-    return [base + path for base in BASES for path in paths]
+def _route(*paths: str, **options: Any) -> route:
+    at = [base + path for base in BASES for path in paths]
+    return route(at, exception_handlers={NotFound: task_not_found}, **options)
 
 
 class Numbered(Protocol):
@@ -83,7 +87,7 @@ class Tasks:
         job = await self._jobs.create(principal(request), draft)
         return Response(msgspec.json.encode(wire.CreateTaskResponse(id=job.id)), media_type=_JSON)
 
-    async def get_task(self, request: Request[Any, Any, Any], name: str) -> Response[bytes]:
+    async def get_task(self, request: Request[Any, Any, Any], name: FromPath[str]) -> Response[bytes]:
         if ":" in name:
             raise _not_readable(name)
         view = read_view(request.scope["query_string"])
@@ -110,7 +114,7 @@ class Tasks:
             token = _next(jobs, asked)
         return Response(list_answer(page, token), media_type=_JSON)
 
-    async def act_on_task(self, request: Request[Any, Any, Any], name: str) -> Response[bytes]:
+    async def act_on_task(self, request: Request[Any, Any, Any], name: FromPath[str]) -> Response[bytes]:
         """The only action is `cancel`, whose body is nobody's business (contract 5.9)."""
         id, _, verb = name.partition(":")
         if verb != "cancel":
