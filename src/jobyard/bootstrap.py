@@ -28,6 +28,8 @@ from jobyard.apis.tes.routes import tes_routes
 from jobyard.engine.reconcile import Policy
 from jobyard.engine.supervisor import Engine, Options
 from jobyard.executors.base import Executor
+from jobyard.executors.local.plugin import LocalOptions
+from jobyard.executors.local.plugin import open_executor as open_local
 from jobyard.services.jobs import Jobs
 from jobyard.settings import Settings
 from jobyard.stores.sql import schema
@@ -105,7 +107,7 @@ def build_application(settings: Settings, store: SqlStore) -> Litestar:
         max_attempts=settings.engine.max_attempts,
     )
     routes: list[ControllerRouterHandler] = [
-        tes_routes(jobs=jobs, options=_tes_options(settings), info=_service_info(settings)),
+        *tes_routes(jobs=jobs, options=_tes_options(settings), info=_service_info(settings)),
         *operation_routes(ready=store.ping, metrics=lambda: render_metrics(store.count)),
     ]
     return build_app(routes=routes, max_body=settings.server.max_body)
@@ -123,7 +125,26 @@ async def _engine(settings: Settings, stop: asyncio.Event, ready: Callable[[], N
 
 
 def open_executor(settings: Settings) -> Executor:
-    raise NotImplementedError
+    """The executor of this host. To be called where an event loop runs."""
+    local = settings.local
+    options = LocalOptions(
+        runtime=local.runtime,
+        sandbox=local.sandbox,
+        cores=local.cores,
+        memory_gb=local.memory_gb,
+        disk_gb=local.disk_gb,
+        default_cores=local.default_cores,
+        default_memory_gb=local.default_memory_gb,
+        default_disk_gb=local.default_disk_gb,
+        log_tail=local.log_tail,
+        kill_grace=local.kill_grace,
+    )
+    class S:
+        storage=()
+        def check(self,i,o): pass
+        async def bring(self,i,v,j): pass
+        async def store(self,o,v,j,*,missing_ok): pass
+    return open_local(options, data=settings.server.data, stager=S())
 
 
 def _now() -> datetime:

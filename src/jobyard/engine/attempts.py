@@ -208,5 +208,7 @@ class Attempts:
 
     async def _save(self, was: Job, *steps: Job) -> Job:
         saved = await self._store.save(was, *steps, at=self._clock(), lease=self._lease)
-        log.info("job moved", job=saved.id, state=saved.state.value, attempt=saved.attempt.number)
+        if saved.state is not was.state:
+            tell = log.info if saved.state.terminal else log.debug
+            tell("job moved", job=saved.id, state=saved.state.value, attempt=saved.attempt.number)
         return saved

@@ -82,7 +82,17 @@ def decide(job: Job, seen: Observation, *, now: datetime, policy: Policy) -> Dec
         case Phase.STARTING | Phase.RUNNING | Phase.FINALIZING:
             recorded = job.with_attempt(record(job.attempt, seen))
             steps = _walk(recorded, _PHASES[seen.phase])
-            return Decision(steps=steps if steps[-1] != job else ())
+            return Decision(steps=steps if _worth_saving(job, steps[-1]) else ())
+
+
+def _worth_saving(was: Job, now: Job) -> bool:
+    """Not every look is: what is only a start time can wait for the next move."""
+    return (
+        now.state is not was.state
+        or now.attempt.system_log != was.attempt.system_log
+        or len(now.attempt.commands) != len(was.attempt.commands)
+        or len(now.attempt.outputs) != len(was.attempt.outputs)
+    )
 
 
 def _cancel(job: Job, seen: Observation, now: datetime) -> Decision:
