@@ -3,6 +3,7 @@
 import os
 import sys
 import traceback
+from collections.abc import Mapping
 from enum import IntEnum
 
 from jobyard.cli.terminal import one_line
@@ -10,20 +11,25 @@ from jobyard.domain.errors import Invalid, JobyardError
 
 
 class ExitCode(IntEnum):
-    """Codes of all commands; `run` gives the job's own where the job has one."""
+    """How commands end; `run` ends with the job's own code where the job has one."""
 
     OK = 0
     FAILED = 1
-    """It went wrong, and standard error says what; `wait`: not every task ended in COMPLETE; `doctor` and
-    `config check`: something must be mended first."""
     USAGE = 2
-    """The command line itself is wrong."""
     SYSTEM = 125
-    """`run` only: the job has no exit code, by the system's fault: it ended in SYSTEM_ERROR or PREEMPTED, or
-    the server could not be reached or refused it."""
     INTERRUPTED = 130
-    """Ctrl-C, and for `run` a job that was canceled, by whomever."""
 
+
+EXIT_CODES: Mapping[ExitCode, str] = {
+    ExitCode.OK: "It went well. `wait`: every task ended in COMPLETE.",
+    ExitCode.FAILED: "It did not, and standard error says why. `wait`: a task ended in another state. "
+    "`doctor`, `config check`: something must be mended first.",
+    ExitCode.USAGE: "The command line itself is wrong.",
+    ExitCode.SYSTEM: "`run`: the job has no exit code by the system's fault. It ended in SYSTEM_ERROR or "
+    "PREEMPTED, or the server refused it or could not be reached.",
+    ExitCode.INTERRUPTED: "Ctrl-C. `run`: the job was canceled, by whomever.",
+}
+"""What the codes mean, for the reference page."""
 
 DEBUG = "JOBYARD_DEBUG"
 """Set to 1, it shows where in the program an error came from."""

@@ -83,4 +83,6 @@ def about(
 
 def main() -> None:
     """The program `jobyard`."""
+    # httpx imports its own command line, which takes a fifth of a second, unless it finds it missing.
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type] # what the import system looks for
     app()

@@ -34,7 +34,7 @@ Config = Annotated[
 ]
 Data = Annotated[Path | None, typer.Option(metavar="DIR", help="Overrides server.data.", show_default=False)]
 
-ONE_SHOT = timedelta(seconds=1)
+ONE_SHOT = timedelta(seconds=0.5)
 FOLLOWING = timedelta(minutes=2)
 """Patience with a server that is away: for commands that ask once, and for those that follow a task."""
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from types import NoneType
 from typing import Annotated, Literal, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le
 from pydantic import HttpUrl
 from pydantic.fields import FieldInfo
 
@@ -80,12 +79,10 @@ _TYPES: dict[type, str] = {
 
 
 def _limits(constraint: object) -> Iterator[str]:
-    if isinstance(constraint, Gt) and not isinstance(constraint.gt, timedelta):
-        yield f"more than {constraint.gt}"
-    elif isinstance(constraint, Ge):
-        yield f"at least {constraint.ge}"
-    elif isinstance(constraint, Le):
-        yield f"at most {constraint.le}"
+    for attribute, words in (("gt", "more than"), ("ge", "at least"), ("le", "at most")):
+        limit = getattr(constraint, attribute, None)
+        if limit is not None and limit != timedelta(0):
+            yield f"{words} {limit}"
 
 
 def default(key: str) -> str | None:
