@@ -34,10 +34,11 @@ def _malformed(body: bytes, complaint: str) -> Invalid:
     found = _BYTE.search(complaint)
     if found:
         what = complaint[: found.start()].removeprefix("JSON is malformed: ").strip()
-        return Invalid(f"invalid JSON {_place(body, int(found[1]))}: {what}")
+        offset = int(found[1]) - (what == "trailing characters")  # there it names the byte behind
+        return Invalid(f"invalid JSON {_place(body, offset)}: {what}")
     if "truncated" in complaint:
         return Invalid(f"invalid JSON {_place(body, len(body))}: it ends too early")
-    return Invalid(f"invalid JSON: {complaint[0].lower()}{complaint[1:]}")  # a number that is out of range
+    return Invalid(f"invalid JSON: {complaint.partition(' - ')[0].lower()}")  # a number that is out of range
 
 
 def _place(body: bytes, offset: int) -> str:
@@ -55,12 +56,13 @@ def _undecodable(body: bytes) -> int:
 
 def _deeper_than(document: object, depth: int) -> bool:
     level = [document]
-    for _ in range(depth + 1):
+    for _ in range(depth):
         level = [
             child
             for value in level
             if isinstance(value, dict | list)
             for child in (value.values() if isinstance(value, dict) else value)
+            if isinstance(child, dict | list)
         ]
         if not level:
             return False

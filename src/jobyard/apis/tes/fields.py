@@ -78,6 +78,7 @@ class Record:
         if type(value) is not dict:
             notes.problem(loc, "must be an object")
             value = {}
+            self._notes = Notes(strict=False)  # what is then missing is no further news
         self._values: dict[str, object] = (
             value if value.keys() <= known.keys() else self._without_unknown(value, known)
         )
@@ -93,7 +94,7 @@ class Record:
         return {key: item for key, item in value.items() if key in known}
 
     def at(self, key: str) -> str:
-        return f"{self.loc}.{key}" if self.loc else key
+        return f"{self.loc}.{key}" if self.loc and key else self.loc or key
 
     def problem(self, key: str, msg: str) -> None:
         self._notes.problem(self.at(key), msg)

@@ -102,8 +102,8 @@ def prefix_fault(output: Output) -> str | None:
 class _Place(NamedTuple):
     path: str
     """In one spelling and with a slash at the end, so that what lies below sorts right behind it."""
-    exclusive: bool
-    """An input file: nothing else may be there or below."""
+    shared: bool
+    """False for an input file: nothing else may be there or below. It sorts before all else at its path."""
     loc: str
 
 
@@ -116,18 +116,18 @@ def conflicts(
     for index, item in enumerate(inputs):
         path, loc = normal(item.path), f"inputs[{index}].path"
         if first.setdefault(path, loc) is loc:
-            places.append(_Place(f"{path}/", item.type is FileType.FILE, loc))
+            places.append(_Place(f"{path}/", item.type is not FileType.FILE, loc))
         else:
             yield Problem(loc, f"duplicate container path: {first[path]} is the same")
     places += (
-        _Place(f"{normal(item.path)}/", False, f"outputs[{index}].path") for index, item in enumerate(outputs)
+        _Place(f"{normal(item.path)}/", True, f"outputs[{index}].path") for index, item in enumerate(outputs)
     )
-    places += (_Place(f"{normal(path)}/", False, f"volumes[{index}]") for index, path in enumerate(volumes))
+    places += (_Place(f"{normal(path)}/", True, f"volumes[{index}]") for index, path in enumerate(volumes))
     file: _Place | None = None
     for place in sorted(places):
         if file and place.path.startswith(file.path):
             same = place.path == file.path
             if not same or place.loc.startswith("volumes"):
                 yield Problem(place.loc, f"duplicate container path: {file.loc} is a file there")
-        elif place.exclusive:
+        elif not place.shared:
             file = place
