@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from jobyard.domain.errors import Failure
-from jobyard.domain.files import StoredOutput
+from jobyard.domain.files import StoredOutput, masked
 from jobyard.executors.base import Observation, Outcome, Phase, Spec
 from jobyard.executors.local.folder import CANCELED, TIMED_OUT, Folder, Mark
 from jobyard.executors.local.leader import Leader
@@ -51,7 +51,9 @@ class Story:
 
     def stored(self, output: StoredOutput) -> None:
         self.outputs.append(output)
-        self.note(f"stored {output.path} at {output.url}: {output.size} bytes, sha256 {output.sha256}")
+        self.note(
+            f"stored {output.path} at {masked(output.url)}: {output.size} bytes, sha256 {output.sha256}"
+        )
 
 
 class Attempt:

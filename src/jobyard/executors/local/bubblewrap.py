@@ -1,5 +1,6 @@
-"""Under bubblewrap: the job's view is its `/`, with the host's files bound into it for reading.
+"""Under bubblewrap: the job sees its files at their own paths, and the host's around them for reading.
 
+* `/` is new for each command, unless a file directly beneath it is declared: then it is the job's view.
 * A declared directory is the job's own and hides what the host has there.
 * The directory of a declared file is the job's own too, with the host's files bound beside the declared one;
   so is every directory on the way to a declared path.
@@ -8,6 +9,7 @@
 """
 
 import os
+import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -61,10 +63,14 @@ class _Node:
 class View:
     """How to lay the host's files into the view."""
 
+    tops: tuple[str, ...]
+    """Directories beneath `/` that come from the view; none where `/` itself does."""
     binds: tuple[str, ...]
     """Host paths, to be bound at the same paths, for reading."""
     links: Mapping[str, str]
     """Links to make in the view: path to target."""
+    symlinks: Mapping[str, str]
+    """Links to make in a `/` that is not the view."""
     masks: tuple[str, ...]
     """Paths to be covered by nothing."""
     crowded: tuple[str, ...]
@@ -89,13 +95,25 @@ def plan(declared: Places, host: Host, *, data: str) -> View:
                 binds.append(f"{path}/{name}")
             else:
                 links[f"{path}/{name}"] = target
-    masks = (data,) if _shows(root, data) else ()
-    return View(binds=tuple(binds), links=links, masks=masks, crowded=tuple(crowded))
+    rooted = "/" in {posixpath.dirname(path) for path in declared.files}
+    return View(
+        tops=() if rooted else tuple(f"/{name}" for name in sorted(root.children)),
+        binds=tuple(binds),
+        links={path: target for path, target in links.items() if rooted or path.count("/") > 1},
+        symlinks={path: target for path, target in links.items() if not rooted and path.count("/") == 1},
+        masks=(data,) if _shows(root, data) else (),
+        crowded=tuple(crowded),
+    )
 
 
 def options(view: View, directory: str, env: Mapping[str, str], *, capable: bool) -> list[str]:
     """The arguments of bwrap(1) before the program. `capable`: the server runs as root."""
-    words = ["--bind", directory, "/", "--dev", "/dev", "--proc", "/proc"]
+    words = [] if view.tops else ["--bind", directory, "/"]
+    for path in view.tops:
+        words += ["--bind", directory + path, path]
+    for path, target in view.symlinks.items():
+        words += ["--symlink", target, path]
+    words += ["--dev", "/dev", "--proc", "/proc"]
     for path in view.binds:
         words += ["--ro-bind-try", path, path]
     for path in view.masks:

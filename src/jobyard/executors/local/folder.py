@@ -1,7 +1,7 @@
 """An attempt on disk: one directory, named after it. The script's marks in it are told in `script.py`.
 
-Beside those: `spec.json` (the attempt was taken up), `view/` (the files of the job), `staging` (inputs began to
-arrive), `canceled` and `timed-out` (the end was asked for), `result.json` (it has ended). `run.sh` is there
+Beside those: `spec.json` (the attempt was taken up), `view/` (the job's own files), `staging` (inputs began
+to arrive), `canceled` and `timed-out` (the end was asked for), `result.json` (it ended). `run.sh` is there
 once all is ready for the commands.
 """
 
@@ -43,7 +43,7 @@ class Folder:
         """Make what is missing."""
         if self.has("spec.json"):
             return
-        for place in (self.path, self.path / "logs", self.view):
+        for place in (self.path, self.view):
             with suppress(FileExistsError):
                 place.mkdir(mode=0o700)
         self._write("spec.json", msgspec.json.encode(spec))
@@ -117,7 +117,7 @@ class Folder:
     def log(self, number: int, stream: str) -> int | None:
         """A descriptor of what a command wrote; None if nothing was written."""
         try:
-            fd = os.open(self.path / "logs" / f"{number}.{stream}", os.O_RDONLY)
+            fd = os.open(self.path / f"{number}.{stream}", os.O_RDONLY)
         except FileNotFoundError:
             return None
         if os.fstat(fd).st_size:
@@ -154,7 +154,7 @@ class Folder:
 
     def remove_if_small(self) -> bool:
         """Remove it if that takes microseconds only."""
-        return remove_if_small(self.path, "view/tmp", "view", "logs")
+        return remove_if_small(self.path, "view/tmp", "view")
 
     def _write(self, name: str, data: bytes) -> None:
         """All or nothing."""

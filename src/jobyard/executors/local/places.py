@@ -44,7 +44,7 @@ def places(work: Work) -> Places:
         files.update(_clean(path) for path in _streams(command))
     workdirs = {_clean(command.workdir) for command in work.commands if command.workdir}
     return Places(
-        directories=frozenset(directories - {"/"}),
+        directories=frozenset(directories),
         files=frozenset(files - directories),
         workdirs=frozenset(workdirs - directories),
     )
@@ -63,12 +63,12 @@ def _expands(item: Input | Output) -> bool:
 
 
 def _directory_of(item: Input | Output) -> str:
-    """The path; for one with wildcards, the directory above the first of them."""
+    """The path; for one with wildcards, the directory above the first of them, if that is not `/`."""
     path = _clean(item.path)
     if not _expands(item):
         return path
     fixed = list(takewhile(lambda part: not set("*?[") & set(part), path.split("/")[:-1]))
-    return "/".join(fixed) or "/"
+    return "/".join(fixed) or path
 
 
 def _clean(path: str) -> str:

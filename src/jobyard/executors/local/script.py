@@ -5,7 +5,7 @@ what they say:
 
 * `pid` - the first to make it runs the commands, so that starting twice starts once;
 * `N.start`, `N.exit` - command N has begun; has ended with the exit code in it (a complete line or nothing);
-* `logs/N.stdout`, `logs/N.stderr` - its streams, or the tail of them where they go to files of the job.
+* `N.stdout`, `N.stderr` - its streams, or the tail of them where they go to files of the job.
 
 It makes one new process for each command, and begins none once `canceled` or `timed-out` is there.
 """
@@ -45,7 +45,7 @@ def script(key: str, steps: Sequence[Step]) -> str:
         lines.append(
             "[ -e canceled ] || [ -e timed-out ] && exit 0\n"
             f": > {number}.start\n{ring}"
-            f"(\n{step.text}\n) </dev/null >logs/{number}.stdout 2>logs/{number}.stderr\n"
+            f"(\n{step.text}\n) </dev/null >{number}.stdout 2>{number}.stderr\n"
             f"code=$?\necho $code > {number}.exit\n"
         )
         if not step.ignore_error:
