@@ -13,10 +13,11 @@ Format = Literal["auto", "console", "json"]
 Level = Literal["debug", "info", "warning", "error"]
 
 
-def configure_logging(format: Format, level: Level, *, stream: TextIO = sys.stderr) -> None:
+def configure_logging(format: Format, level: Level, *, stream: TextIO | None = None) -> None:
     """Once, at the start of a process. `auto` is `console` on a terminal and `json` elsewhere; a JSON line is
     one object with `timestamp` (UTC, ISO 8601), `level`, `logger`, `event` and what was bound.
     """
+    stream = stream or sys.stderr
     console = format == "console" or (format == "auto" and stream.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,8 @@ class ScriptedTes:
     """The script of tasks made by a POST."""
     failing: list[Response] = field(default_factory=list)
     """Answers given first, whatever is asked."""
+    polled: threading.Event = field(default_factory=threading.Event)
+    """Set when somebody asks about a task."""
 
     def handle(self, request: Request) -> Response:
         self.requests.append(request)
@@ -57,6 +60,7 @@ class ScriptedTes:
             self.canceled.append(id)
             self.tasks[id] = [{"id": id, "state": "CANCELED"}]
             return answer({})
+        self.polled.set()
         script = self.tasks[id]
         return answer({"id": id} | (script.pop(0) if len(script) > 1 else script[0]))
 

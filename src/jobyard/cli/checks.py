@@ -224,4 +224,4 @@ def file_roots(roots: tuple[Path, ...]) -> Iterator[Finding]:
         else:
             yield Finding(level=Level.OK, subject="files", message=f"{root} can be read")
             continue
-        yield Finding(level=Level.FAIL, subject="files", message=message, advice=advice)
+        yield Finding(level=Level.WARN, subject="files", message=message, advice=advice)

@@ -5,7 +5,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, get_origin
@@ -132,13 +132,16 @@ def _known(key: str, given: Given, problems: list[Problem]) -> dict[str, Given]:
     if key in fields():
         return {key: given}
     section, _, name = key.partition(".")
-    near = _nearest(name, sections()[section].model_fields) or _nearest(key, fields())
+    elsewhere = {known.partition(".")[2]: known for known in fields()}
+    near = _nearest(name, sections()[section].model_fields)
+    if not near and name in elsewhere:
+        near = f"; did you mean {elsewhere[name]}?"
     problems.append(Problem(given.source, f"{name} in [{section}] is unknown{near}"))
     return {}
 
 
-def _nearest(name: str, known: Mapping[str, object]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {near[0]}?" if near else ""
 
 

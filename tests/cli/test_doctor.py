@@ -1,0 +1,93 @@
+"""`doctor`, on the machine that the tests run on."""
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from jobyard.cli.checks import (
+    Level,
+    _filesystem,
+    _write_ahead_log,
+    data_directory,
+    engines,
+    file_roots,
+    findings,
+    port,
+    runtime,
+)
+from jobyard.settings import Local, Server, Settings
+
+
+def working(tmp_path) -> Settings:
+    return Settings(
+        server=Server(listen="127.0.0.1:0", data=tmp_path / "data"),
+        local=Local(runtime="process", sandbox="none"),
+    )
+
+
+def test_a_machine_that_can_serve_has_no_failure(tmp_path):
+    found = list(findings(working(tmp_path)))
+    assert [finding for finding in found if finding.level == Level.FAIL] == []
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_exit_code_says_whether_serve_could_work(jobyard, tmp_path):
+    (tmp_path / "jobyard.toml").write_text('[server]\nlisten = "127.0.0.1:0"\n[local]\nruntime = "process"\n')
+    assert jobyard("doctor").exit_code == 0
+    result = jobyard("doctor", "--json", env={"JOBYARD_LOCAL__RUNTIME": "auto"})
+    assert result.exit_code == 1
+    failed = [finding for finding in json.loads(result.stdout) if finding["level"] == "fail"]
+    assert [finding["subject"] for finding in failed] == ["jobs"]
+    assert 'local.runtime = "process"' in failed[0]["advice"]
+
+
+def test_a_database_of_another_release_is_a_failure_that_names_what_helps(jobyard, tmp_path):
+    (tmp_path / "jobyard.toml").write_text('[server]\nlisten = "127.0.0.1:0"\n[local]\nruntime = "process"\n')
+    assert jobyard("db", "current").stdout == "none\n"
+    assert jobyard("db", "upgrade").exit_code == 0
+    assert jobyard("db", "check").exit_code == 0
+    assert "database\tschema" in jobyard("doctor").stdout
+
+
+def test_an_address_in_use_is_a_failure():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        finding = port(f"127.0.0.1:{taken.getsockname()[1]}")
+    assert finding.level == Level.FAIL
+    assert "Address already in use" in finding.message
+    assert port("[::1]:0").level == Level.OK
+
+
+def test_a_data_directory_that_cannot_be_made_is_a_failure(tmp_path):
+    (tmp_path / "file").touch()
+    (finding,) = data_directory(tmp_path / "file" / "data")
+    assert (finding.level, finding.subject) == (Level.FAIL, "data directory")
+
+
+def test_the_file_system_is_that_of_the_deepest_mount():
+    mounts = "/dev/a / ext4 rw 0 0\nhost:/b /data nfs4 rw 0 0\n/dev/c /data/my\\040disk xfs rw 0 0\n"
+    places = [Path("/x"), Path("/data/x"), Path("/data/my disk/x")]
+    assert [_filesystem(place, mounts) for place in places] == ["ext4", "nfs4", "xfs"]
+
+
+def test_a_network_file_system_is_a_warning_that_says_why(tmp_path):
+    finding = _write_ahead_log(tmp_path, "nfs4")
+    assert (finding.level, finding.advice) == (Level.WARN, "put server.data on a local disk")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_engines_that_are_found_are_named():
+    assert "docker found" in engines({"docker": "/bin/docker"}.get).message
+    assert "none found" in engines({}.get).message
+
+
+def test_a_missing_file_root_is_a_warning_and_so_is_none_at_all(tmp_path):
+    levels = [finding.level for finding in file_roots((tmp_path, tmp_path / "missing"))]
+    assert levels == [Level.OK, Level.WARN]
+    assert [finding.level for finding in file_roots(())] == [Level.WARN]
+
+
+@pytest.mark.parametrize("choice,level", [("process", Level.OK), ("auto", Level.FAIL)])
+def test_jobs_need_a_runtime(choice, level):
+    assert runtime(Settings(local=Local(runtime=choice))).level == level
