@@ -17,6 +17,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    Subquery,
     and_,
     bindparam,
     false,
@@ -49,9 +50,9 @@ class _Shape:
 
 
 class Page(NamedTuple):
-    """A SELECT of `number`s, newest first, and its parameters."""
+    """The rows of a page, newest first, and the parameters of the statement."""
 
-    numbers: Select[Any]
+    statement: Select[Any]
     values: dict[str, object]
 
 
@@ -60,8 +61,10 @@ def bounded(query: Query) -> bool:
     return not query.tags and not query.name_prefix and query.visible.owner is None
 
 
-def page(connection: Connection, query: Query) -> Page:
-    """May ask the database for counts, unless the query is `bounded`."""
+def page(connection: Connection, query: Query, columns: Select[Any]) -> Page:
+    """`columns` is a SELECT from `jobs`, perhaps joined with others, without conditions. May ask the database
+    for counts, unless the query is `bounded`.
+    """
     shape = _Shape(
         owned=query.visible.owner is not None,
         prefixed=bool(query.name_prefix),
@@ -70,7 +73,7 @@ def page(connection: Connection, query: Query) -> Page:
     )
     values = _values(query)
     if bounded(query):
-        return Page(_by_standing(shape.standings), values)
+        return Page(_by_standing(columns, shape.standings), values)
     rare = next(
         (
             source
@@ -79,7 +82,7 @@ def page(connection: Connection, query: Query) -> Page:
         ),
         None,
     )
-    return Page(_filtered(shape, rare), values)
+    return Page(_filtered(columns, shape, rare), values)
 
 
 def _values(query: Query) -> dict[str, object]:
@@ -99,18 +102,17 @@ def _values(query: Query) -> dict[str, object]:
 
 
 @lru_cache(256)
-def _by_standing(standings: frozenset[Standing] | None) -> Select[Any]:
+def _by_standing(columns: Select[Any], standings: frozenset[Standing] | None) -> Select[Any]:
     """One index range a standing, each cut to the page, then merged: no standing's bulk is ever sorted."""
     if standings is None:
-        return _cut(select(jobs.c.number), jobs.c.number)
-    if not standings:
-        return select(jobs.c.number).where(false())
+        return _cut(columns, jobs.c.number)
+    if len(standings) <= 1:
+        return _cut(columns.where(_any_of(standings)), jobs.c.number)
     ranges = [
         select(_cut(select(jobs.c.number).where(_is(standing)), jobs.c.number).subquery().c.number)
         for standing in sorted(standings)
     ]
-    merged = union_all(*ranges).subquery()
-    return select(merged.c.number).order_by(merged.c.number.desc()).limit(bindparam("limit"))
+    return _newest(columns, union_all(*ranges).subquery())
 
 
 @lru_cache(256)
@@ -119,17 +121,20 @@ def _count(shape: _Shape, source: int) -> Select[Any]:
 
 
 @lru_cache(256)
-def _filtered(shape: _Shape, rare: int | None) -> Select[Any]:
+def _filtered(columns: Select[Any], shape: _Shape, rare: int | None) -> Select[Any]:
     """Through the entries of a rare source if there is one, else along the first tag, else along all jobs."""
     conditions = _conditions(shape)
     if rare is not None:
-        found = _sources(shape)[rare].subquery()
-        chosen = select(found.c.number).join_from(found, jobs, jobs.c.number == found.c.number)
-        return _cut(chosen.where(*conditions), found.c.number)
+        return _newest(columns.where(*conditions), _sources(shape)[rare].subquery())
     if shape.tags:
         tagged = _tagged(0, valued=shape.tags[0]).join_from(tags, jobs, jobs.c.number == tags.c.number)
-        return _cut(tagged.where(*conditions), tags.c.number)
-    return _cut(select(jobs.c.number).where(*conditions), jobs.c.number)
+        return _newest(columns, _cut(tagged.where(*conditions), tags.c.number).subquery())
+    return _cut(columns.where(*conditions), jobs.c.number)
+
+
+def _newest(columns: Select[Any], chosen: Subquery) -> Select[Any]:
+    """Of the chosen numbers."""
+    return _cut(columns.join(chosen, jobs.c.number == chosen.c.number), chosen.c.number)
 
 
 def _cut(statement: Select[Any], number: ColumnElement[int]) -> Select[Any]:

@@ -5,10 +5,10 @@ them to another thread. Longer ones and all writes have threads of their own (do
 """
 
 import asyncio
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ Read = Callable[[Connection], Sequence[AnyRow]]
 _WHOLE = select(jobs, documents.c.document).join_from(jobs, documents, jobs.c.number == documents.c.number)
 _BY_ID = _WHOLE.where(jobs.c.id == bindparam("id"))
 _BY_NUMBER = _WHOLE.where(jobs.c.number == bindparam("number"))
+_BRIEF = select(jobs.c.number, jobs.c.id, jobs.c.state, jobs.c.wanted)
 _STANDING = select(jobs.c.state, jobs.c.wanted).where(jobs.c.id == bindparam("id"))
 _WAITING = (
     select(jobs.c.number, jobs.c.id, jobs.c.cores, jobs.c.memory_gb, jobs.c.disk_gb, jobs.c.not_before)
@@ -46,6 +47,10 @@ _CHANGES = (
     .order_by(changes.c.sequence)
     .limit(bindparam("limit"))
 )
+
+_STANDINGS = {
+    (state.value, wanted.value): Standing(state, wanted) for state, wanted in itertools.product(State, Wanted)
+}
 
 
 def open_engine(path: Path) -> Engine:
@@ -85,15 +90,15 @@ class SqlStore:
 
     async def standing(self, id: JobId, visible: Visibility) -> Standing:
         row = self._one(_seen(_STANDING, visible), id=id)
-        return Standing(State(row.state), Wanted(row.wanted))
+        return _STANDINGS[row.state, row.wanted]
 
     async def list(self, query: Query) -> Sequence[Job]:
-        return [self._reader.job(row) for row in await self._page(_whole_page, query)]
+        return [self._reader.job(row) for row in await self._page(_WHOLE, query)]
 
     async def list_briefs(self, query: Query) -> Sequence[Brief]:
         return [
-            Brief(row.number, JobId(row.id), Standing(State(row.state), Wanted(row.wanted)))
-            for row in await self._page(_brief_page, query)
+            Brief(number, id, _STANDINGS[state, wanted])
+            for number, id, state, wanted in await self._page(_BRIEF, query)
         ]
 
     async def want_cancel(self, id: JobId, visible: Visibility, *, at: datetime) -> bool:
@@ -146,10 +151,10 @@ class SqlStore:
         self._engine.dispose()
         self._bell.close()
 
-    async def _page(self, of: Callable[[Select[Any]], Select[Any]], query: Query) -> Sequence[AnyRow]:
+    async def _page(self, columns: Select[Any], query: Query) -> Sequence[Any]:
         def read(connection: Connection) -> Sequence[AnyRow]:
-            page = listing.page(connection, query)
-            return connection.execute(of(page.numbers), page.values).all()
+            page = listing.page(connection, query, columns)
+            return connection.execute(page.statement, page.values).all()
 
         if listing.bounded(query):
             with _translated():
@@ -175,22 +180,6 @@ class SqlStore:
 
 def _seen(statement: Select[Any], visible: Visibility) -> Select[Any]:
     return statement if visible.owner is None else statement.where(jobs.c.owner == visible.owner)
-
-
-@lru_cache(512)
-def _whole_page(numbers: Select[Any]) -> Select[Any]:
-    chosen = numbers.subquery()
-    return _WHOLE.join(chosen, jobs.c.number == chosen.c.number).order_by(jobs.c.number.desc())
-
-
-@lru_cache(512)
-def _brief_page(numbers: Select[Any]) -> Select[Any]:
-    chosen = numbers.subquery()
-    return (
-        select(jobs.c.number, jobs.c.id, jobs.c.state, jobs.c.wanted)
-        .join(chosen, jobs.c.number == chosen.c.number)
-        .order_by(jobs.c.number.desc())
-    )
 
 
 @contextmanager
