@@ -79,7 +79,7 @@ class SqlStore:
         self._reading = self._engine.connect()
         self._reader = codec.Reader()
         self._bell = Bell(path.with_name("wake"))
-        self._writer = Writer(self._engine, self._bell.ring)
+        self._writer = Writer(self._engine, path.with_name("turn.lock"), self._bell.ring)
 
     async def create(self, job: Job, *, once: Once | None = None) -> Job:
         stored = await self._writer.write(writes.create, writes.Create(job, once))

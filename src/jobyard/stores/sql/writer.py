@@ -6,9 +6,13 @@ leaves the others alone; one that breaks undoes the whole transaction, and then 
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar, cast
@@ -40,9 +44,12 @@ class _Write:
 class Writer:
     """The one thread of this process that writes."""
 
-    def __init__(self, engine: Engine, committed: Callable[[], None]) -> None:
-        """`committed` is called, in the thread, after each commit."""
+    def __init__(self, engine: Engine, turn: Path, committed: Callable[[], None]) -> None:
+        """Writers of other processes that name the same file `turn` take turns with this one. `committed` is
+        called, in the thread, after each commit.
+        """
         self._engine = engine
+        self._turn = os.open(turn, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         self._committed = committed
         self._waiting: SimpleQueue[_Write | None] = SimpleQueue()
         self._thread = Thread(target=self._run, name="store-writer", daemon=True)
@@ -59,6 +66,7 @@ class Writer:
         """Finish what is waiting, then end the thread."""
         self._waiting.put(None)
         self._thread.join()
+        os.close(self._turn)
 
     def _run(self) -> None:
         with self._engine.connect() as connection:
@@ -82,9 +90,21 @@ class Writer:
                 return batch, True
         return batch, False
 
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """SQLite's own lock is waited for by sleeping and trying again, which lets some writers starve; this
+        one wakes them in the order they came.
+        """
+        fcntl.flock(self._turn, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._turn, fcntl.LOCK_UN)
+
     def _commit(self, connection: Connection, batch: list[_Write]) -> list[Any]:
         try:
-            results = _transaction(connection, batch)
+            with self._in_turn():
+                results = _transaction(connection, batch)
         except Exception as error:  # noqa: BLE001 (it is given to the caller whose write it was)
             if len(batch) == 1:
                 return [_translated(error)]
