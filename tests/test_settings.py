@@ -71,6 +71,8 @@ def test_file_roots_are_absolute_and_may_be_in_the_home_directory(monkeypatch):
     assert Files(roots=["~/data"]).roots == (Path("/home/me/data"),)
     with pytest.raises(ValidationError, match="absolute"):
         Files(roots=["data"])
+    with pytest.raises(ValidationError, match="home directory"):
+        Files(roots=["~nobody-of-this-name/data"])
 
 
 def test_unknown_keys_are_refused():

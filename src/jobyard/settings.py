@@ -54,7 +54,16 @@ Duration = Annotated[
 ]
 """Plain seconds or ISO 8601; longer than nothing."""
 
-Directory = Annotated[Path, AfterValidator(Path.expanduser)]
+
+def _at_home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ValueError("begins with a home directory that is not there") from error
+
+
+Directory = Annotated[Path, AfterValidator(_at_home)]
+"""A path in which `~` at the start is a home directory."""
 
 
 def _absolute(path: Path) -> Path:

@@ -159,6 +159,13 @@ def test_config_check_names_the_mistakes_of_a_file(jobyard, tmp_path):
     assert result.exit_code == 1
 
 
+def test_serve_refuses_an_open_address_before_it_starts_anything(jobyard, tmp_path):
+    result = jobyard("serve", "--listen", "0.0.0.0:0", "--data", "d")
+    assert "--listen: server.listen = 0.0.0.0:0 lets other machines in" in result.stderr
+    assert result.exit_code == 1
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_config_show_tells_each_value_and_where_it_comes_from(jobyard, tmp_path):
     (tmp_path / "jobyard.toml").write_text("[server]\nworkers = 2\n")
     env = {"JOBYARD_ENGINE__POLL_INTERVAL": "3"}

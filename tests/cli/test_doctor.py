@@ -51,6 +51,14 @@ def test_a_database_of_another_release_is_a_failure_that_names_what_helps(jobyar
     assert "database\tschema" in jobyard("doctor").stdout
 
 
+def test_a_database_that_cannot_be_read_is_a_failure(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "jobyard.db").write_text("this is no database" * 100)
+    found = {finding.subject: finding for finding in findings(working(tmp_path))}
+    assert found["database"].level == Level.FAIL
+    assert "cannot be read" in found["database"].message
+
+
 def test_an_address_in_use_is_a_failure():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         finding = port(f"127.0.0.1:{taken.getsockname()[1]}")

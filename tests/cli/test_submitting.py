@@ -65,6 +65,12 @@ def test_a_refused_task_is_shown_with_every_problem_that_the_server_names(jobyar
     assert result.exit_code == 1
 
 
+def test_a_message_that_is_its_only_detail_is_said_once(jobyard, tes):
+    body = {"message": "a: should be b", "details": [{"loc": "a", "msg": "should be b"}]}
+    tes.failing = [Response(json.dumps(body), 400)]
+    assert jobyard("submit", "--", "true").stderr == "jobyard: a: should be b\n"
+
+
 def test_run_gives_the_output_and_the_exit_code_of_the_job(jobyard, tes):
     tes.becomes = [{"state": "QUEUED"}, ended("EXECUTOR_ERROR", 7, stdout="out\n", stderr="err\n")]
     result = jobyard("run", "sh", "-c", "echo out")

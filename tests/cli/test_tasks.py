@@ -74,7 +74,7 @@ def test_get_summarises_a_task_for_people(jobyard, tes):
     }
     text = jobyard("get", "a").stdout
     for words in [
-        "EXECUTOR_ERROR", "k=v", "echo 'a b'  (in alpine)", "2 cores, 0.5 GB of memory", "/in from s3://b/k",
+        "EXECUTOR_ERROR", "k=v", "echo 'a b'  (in alpine)", "2 CPU, 0.5 GB of memory", "/in from s3://b/k",
         "exit code 3", "/o at file:///o (12 bytes)", "slow disk",
     ]:  # fmt: skip
         assert words in text
@@ -127,6 +127,12 @@ def test_wait_prints_each_end_and_succeeds_only_if_all_are_complete(jobyard, tes
     tes.tasks["b"] = [{"state": "RUNNING"}, {"state": "SYSTEM_ERROR"}]
     result = jobyard("wait", "b", "a")
     assert (sorted(result.output.splitlines()), result.exit_code) == (["a\tCOMPLETE", "b\tSYSTEM_ERROR"], 1)
+
+
+def test_nobody_waits_for_ever_for_a_state_that_the_standard_does_not_have(jobyard, tes):
+    tes.tasks = {"a": [{"state": "RUNNING"}, {"state": "FAILED"}]}
+    result = jobyard("wait", "a")
+    assert (result.output, result.exit_code) == ("a\tFAILED\n", 1)
 
 
 def test_cancel_goes_on_after_an_unknown_task(jobyard, tes):

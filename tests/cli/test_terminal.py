@@ -51,6 +51,21 @@ def test_a_terminal_gets_a_table_with_headings_and_colours(on_a_terminal, tes):
     assert r"[red]na\x1b[31mme[/red]" in text
 
 
+def test_a_terminal_for_errors_alone_gets_the_progress_and_the_pipe_gets_the_result(
+    environment, tes, tmp_path
+):
+    tes.tasks = {"a": [{"state": "QUEUED"}, {"state": "RUNNING"}, {"state": "COMPLETE"}]}
+    ours, theirs = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-m", "jobyard", "wait", "a"], env=environment, cwd=tmp_path, stdout=subprocess.PIPE,
+        stderr=theirs, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    os.close(theirs)
+    assert done.stdout == "a\tCOMPLETE\n"
+    assert b"0 of 1 ended" in os.read(ours, 65536)
+    os.close(ours)
+
+
 def test_no_color_is_honoured(on_a_terminal, tes):
     tes.tasks = {"a": [{"state": "RUNNING"}]}
     _, text = on_a_terminal("list", NO_COLOR="1")

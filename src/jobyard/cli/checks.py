@@ -133,6 +133,13 @@ def database(settings: Settings) -> Finding:
         check_database(settings)
     except JobyardError as error:
         return Finding(level=Level.FAIL, subject=subject, message=str(error))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is what is wrong here
+        return Finding(
+            level=Level.FAIL,
+            subject=subject,
+            message=f"cannot be read ({type(error).__name__}): {next(iter(str(error).splitlines()), '')}",
+            advice="restore it from a backup, or choose another directory with server.data",
+        )
     return Finding(level=Level.OK, subject=subject, message=f"schema {revision}, as this release needs it")
 
 
@@ -148,7 +155,7 @@ def port(listen: str) -> Finding:
             level=Level.FAIL,
             subject="address",
             message=f"cannot listen on {listen}: {error.strerror}",
-            advice="stop what listens there, or choose another with server.listen or --listen",
+            advice="stop what listens there, unless it is this service; or choose another with server.listen",
         )
     return Finding(level=Level.OK, subject="address", message=f"{listen} is free")
 

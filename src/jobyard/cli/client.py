@@ -80,7 +80,9 @@ class TesClient:
         self._http = httpx.Client(
             headers={"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {}),
             timeout=httpx.Timeout(timeout.total_seconds(), connect=5),
-            verify=url.startswith("https:"),  # loading the certificates takes longer than most requests
+            verify=not url.lower().startswith(
+                "http:"
+            ),  # loading the certificates takes longer than most requests
         )
 
     def __enter__(self) -> Self:

@@ -45,8 +45,9 @@ def complain(error: Exception) -> None:
 
 def _lines(error: Exception) -> list[str]:
     if isinstance(error, Invalid):
-        details = [f"  {problem.loc}: {problem.msg}" for problem in error.problems]
-        return [one_line(line) for line in (f"jobyard: {error}", *details)]
+        details = [f"{problem.loc}: {problem.msg}" for problem in error.problems]
+        shown = [f"  {detail}" for detail in details if detail != str(error)]
+        return [one_line(line) for line in (f"jobyard: {error}", *shown)]
     if isinstance(error, JobyardError):
         return [one_line(f"jobyard: {error}")]
     if isinstance(error, OSError) and error.strerror and error.filename is not None:

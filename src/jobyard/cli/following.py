@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from jobyard.cli.client import TesClient
-from jobyard.cli.states import ENDS, View
+from jobyard.cli.states import View, has_ended
 from jobyard.cli.wire import Task, task_of
 
 Stream = Literal["stdout", "stderr"]
@@ -38,16 +38,16 @@ def until_ended(
     Raises `NotFound` for an unknown id.
     """
     pauses = Pauses()
-    states: dict[str, str] = {}
-    while pending := [id for id in dict.fromkeys(ids) if states.get(id) not in ENDS]:
-        if states:
-            pauses.wait()
+    states = dict.fromkeys(ids, "")
+    while pending := [id for id, state in states.items() if not (state and has_ended(state))]:
         for id in pending:
             state = task_of(client.get(id)).state
-            if states.get(id) != state:
+            if states[id] != state:
                 states[id] = state
                 report(id, state)
                 pauses.news()
+        if not all(map(has_ended, states.values())):
+            pauses.wait()
     return states
 
 
@@ -136,7 +136,7 @@ def follow_output(
         pieces = transcript.news(task)
         for piece in pieces:
             show(piece)
-        if task.state in ENDS:
+        if has_ended(task.state):
             return task
         if pieces:
             pauses.news()

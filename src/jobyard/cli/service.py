@@ -35,10 +35,11 @@ def serve(
     Options override the configuration (see `jobyard config`).
     """
     from jobyard.cli.configuration import load
+
+    settings = load(config, listen=listen, data=data).settings  # a mistake is told before the slow imports
     from jobyard.serve import Role
     from jobyard.serve import serve as serve_with
 
-    settings = load(config, listen=listen, data=data).settings
     chosen = set(role or [RoleChoice.ALL])
     roles = list(Role) if RoleChoice.ALL in chosen else [Role(name.value) for name in sorted(chosen)]
     serve_with(settings, roles)

@@ -19,7 +19,21 @@ class State(StrEnum):
     CANCELING = "CANCELING"
 
 
-ENDS = frozenset({State.COMPLETE, State.EXECUTOR_ERROR, State.SYSTEM_ERROR, State.CANCELED, State.PREEMPTED})
+_UNFINISHED = frozenset(
+    {
+        State.UNKNOWN,
+        State.QUEUED,
+        State.INITIALIZING,
+        State.RUNNING,
+        State.PAUSED,
+        State.CANCELING,
+    }
+)
+
+
+def has_ended(state: str) -> bool:
+    """Also true for a word that is not of the standard: nobody should wait for it for ever."""
+    return state not in _UNFINISHED
 
 
 class View(StrEnum):

@@ -42,7 +42,7 @@ def _resources(resources: "Resources | None") -> str:
     if resources is None:
         return ""
     parts = [
-        (resources.cpu_cores, "cores"),
+        (resources.cpu_cores, "CPU"),
         (resources.ram_gb, "GB of memory"),
         (resources.disk_gb, "GB of disk"),
     ]

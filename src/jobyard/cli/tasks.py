@@ -8,7 +8,7 @@ import typer
 
 from jobyard.cli.errors import ExitCode, complain
 from jobyard.cli.options import DEFAULT_SERVER, FOLLOWING, Ids, Json, Server, connect, tag_filters
-from jobyard.cli.states import ENDS, State, View
+from jobyard.cli.states import State, View, has_ended
 from jobyard.cli.summary import summary
 from jobyard.cli.terminal import one_line, progress, remark, say, say_json, say_table, write_stream
 from jobyard.domain.errors import JobyardError
@@ -124,18 +124,17 @@ def wait(ids: Ids, server: Server = DEFAULT_SERVER) -> None:
     """
     from jobyard.cli.following import until_ended
 
-    states: dict[str, str] = {}
-
-    with connect(server, FOLLOWING) as client, progress(f"0 of {len(ids)} ended") as shown:
+    ended: set[str] = set()
+    count = len(set(ids))
+    with connect(server, FOLLOWING) as client, progress(f"0 of {count} ended") as shown:
 
         def report(id: str, state: str) -> None:
-            states[id] = state
-            if state in ENDS:
-                say(one_line(id) + "\t" + one_line(state))
-            ended = sum(state in ENDS for state in states.values())
-            shown(f"{ended} of {len(ids)} ended; {id} {state}")
+            if has_ended(state):
+                ended.add(id)
+                say(f"{one_line(id)}\t{one_line(state)}")
+            shown(f"{len(ended)} of {count} ended; {id} {state}")
 
-        until_ended(client, ids, report=report)
+        states = until_ended(client, ids, report=report)
     if any(state != State.COMPLETE for state in states.values()):
         raise typer.Exit(ExitCode.FAILED)
 

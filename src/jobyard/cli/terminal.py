@@ -99,6 +99,8 @@ def progress(first: str) -> Generator[Callable[[str], None]]:
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+    console = Console(stderr=True)
+    # On the same terminal, Rich puts our lines above its own; a pipe must get them itself.
+    with Progress(*columns, console=console, transient=True, redirect_stdout=sys.stdout.isatty()) as shown:
         line = shown.add_task(one_line(first), total=None)
         yield lambda words: shown.update(line, description=one_line(words))
