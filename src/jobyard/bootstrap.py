@@ -25,6 +25,9 @@ from jobyard.apis.http.metrics import measured, render_metrics, share_metrics
 from jobyard.apis.http.operations import operation_routes
 from jobyard.apis.tes.options import ServiceInfoValues, TesOptions
 from jobyard.apis.tes.routes import tes_routes
+from jobyard.blobs.base import Source
+from jobyard.blobs.disk import Disk
+from jobyard.blobs.web import Web
 from jobyard.engine.reconcile import Policy
 from jobyard.engine.supervisor import Engine, Options
 from jobyard.executors.base import Executor
@@ -32,6 +35,7 @@ from jobyard.executors.local.plugin import LocalOptions
 from jobyard.executors.local.plugin import open_executor as open_local
 from jobyard.services.jobs import Jobs
 from jobyard.settings import Settings
+from jobyard.staging.staging import Staging
 from jobyard.stores.sql import schema
 from jobyard.stores.sql.store import SqlStore
 from jobyard.telemetry import configure_logging
@@ -115,17 +119,19 @@ def build_application(settings: Settings, store: SqlStore) -> Litestar:
 
 async def _engine(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]) -> None:
     store = SqlStore(database_path(settings))
-    executor = open_executor(settings)
+    web = Web(private=settings.files.http_private)
+    executor = _executor(settings, web)
     engine = Engine(store, executor, _engine_options(settings), clock=_now)
     try:
         await engine.run(stop, ready)
     finally:
         await executor.close()
+        await web.close()
         await store.close()
 
 
-def open_executor(settings: Settings) -> Executor:
-    """The executor of this host. To be called where an event loop runs."""
+def _executor(settings: Settings, web: Web) -> Executor:
+    """The executor of this host."""
     local = settings.local
     options = LocalOptions(
         runtime=local.runtime,
@@ -139,12 +145,16 @@ def open_executor(settings: Settings) -> Executor:
         log_tail=local.log_tail,
         kill_grace=local.kill_grace,
     )
-    class S:
-        storage=()
-        def check(self,i,o): pass
-        async def bring(self,i,v,j): pass
-        async def store(self,o,v,j,*,missing_ok): pass
-    return open_local(options, data=settings.server.data, stager=S())
+    return open_local(options, data=settings.server.data, stager=_staging(settings, web))
+
+
+def _staging(settings: Settings, web: Web) -> Staging:
+    """Which URLs jobs may read and write."""
+    disk = Disk(settings.files.roots)
+    sources: dict[str, Source] = {"file": disk}
+    if settings.files.http:
+        sources |= {"http": web, "https": web}
+    return Staging(sources=sources, sinks={"file": disk}, transfers=settings.local.transfers)
 
 
 def _now() -> datetime:
@@ -189,7 +199,7 @@ def _service_info(settings: Settings) -> ServiceInfoValues:
         contact_url=str(info.contact_url) if info.contact_url else None,
         documentation_url=str(info.documentation_url) if info.documentation_url else None,
         environment=info.environment,
-        storage=(),
+        storage=_staging(settings, Web(private=settings.files.http_private)).storage,
     )
 
 

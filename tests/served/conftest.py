@@ -87,15 +87,16 @@ class Instance:
         argv = [sys.executable, "-m", "jobyard", "serve", "--listen", "127.0.0.1:0", "--data", str(self.data)]
         for role in roles:
             argv += ["--role", role]
-        self.process = subprocess.Popen(
-            argv,
-            env=os.environ | self.environment,
-            stdout=subprocess.PIPE,
-            stderr=self.log.open("a"),
-            stdin=subprocess.DEVNULL,
-            text=True,
-            start_new_session=True,
-        )
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(
+                argv,
+                env=os.environ | self.environment,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                text=True,
+                start_new_session=True,
+            )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line.startswith("listening on "), self.log.read_text()

@@ -37,7 +37,9 @@ def test_a_running_task_outlives_the_server(make_instance: Make, gate, way: str,
 
 
 @pytest.mark.parametrize("way", ["stop", "kill"])
-def test_a_task_that_ends_while_the_server_is_away_is_found_ended(make_instance: Make, gate, way: str) -> None:
+def test_a_task_that_ends_while_the_server_is_away_is_found_ended(
+    make_instance: Make, gate, way: str
+) -> None:
     instance = make_instance()
     instance.start()
     task = instance.create(executors=[{"image": "none", "command": gate.command}])

@@ -22,8 +22,10 @@ class Journal(Protocol):
 class Stager(Protocol):
     """Cancelling a call stops the transfer, and nothing touches the view after that."""
 
-    storage: Sequence[str]
-    """URL prefixes that it serves, for people to read."""
+    @property
+    def storage(self) -> Sequence[str]:
+        """URL prefixes that it serves, for people to read."""
+        ...
 
     def check(self, inputs: Sequence[Input], outputs: Sequence[Output]) -> None:
         """Raises `Failure` for a URL that could never be read, or written."""
