@@ -38,6 +38,8 @@ class ScriptedTes:
     """The script of tasks made by a POST."""
     failing: list[Response] = field(default_factory=list)
     """Answers given first, whatever is asked."""
+    refused: int = 0
+    """The number of the POST that is refused."""
     polled: threading.Event = field(default_factory=threading.Event)
     """Set when somebody asks about a task."""
 
@@ -66,6 +68,8 @@ class ScriptedTes:
 
     def _create(self, request: Request) -> Response:
         self.created.append(json.loads(request.get_data()))
+        if len(self.created) == self.refused:
+            return answer({"message": "no more today"}, 409)
         id = f"task-{len(self.created)}"
         self.tasks[id] = list(self.becomes)
         return answer({"id": id})

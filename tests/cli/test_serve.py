@@ -15,14 +15,24 @@ def served(tmp_path):
     """The API alone, on a free port; gives its URL."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("JOBYARD_")}
     words = ["serve", "--listen", "127.0.0.1:0", "--data", str(tmp_path / "data"), "--role", "api"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "jobyard", *words], env=environment, cwd=tmp_path, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-    ) as process:  # fmt: skip
+    log = tmp_path / "log"
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(
+            [sys.executable, "-m", "jobyard", *words],
+            env=environment,
+            cwd=tmp_path,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+        ) as process,
+    ):
         assert process.stdout is not None
-        yield process.stdout.readline().removeprefix("listening on ").strip()
+        line = process.stdout.readline()
+        assert line.startswith("listening on "), log.read_text()
+        yield line.removeprefix("listening on ").strip()
         process.terminate()
-        process.wait(30)
+        assert process.wait(30) == 0
 
 
 def test_a_task_can_be_submitted_seen_and_canceled(jobyard, served):

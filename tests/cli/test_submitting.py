@@ -47,6 +47,14 @@ def test_submit_takes_a_command_after_dashes_with_options_of_its_own(jobyard, te
     ]
 
 
+def test_several_tasks_are_sent_up_to_the_one_that_is_refused(jobyard, tes):
+    tes.refused = 2
+    result = jobyard("submit", "-", input=json.dumps([TASK, TASK, TASK]))
+    assert result.stdout == "task-1\n"
+    assert result.stderr == "jobyard: task 2 of 3 and those after it were not submitted: no more today\n"
+    assert result.exit_code == 1
+
+
 @pytest.mark.parametrize("words", [[], ["a.json", "--", "true"], ["a.json", "--cpu", "1"]])
 def test_submit_wants_either_files_or_a_command(jobyard, words):
     result = jobyard("submit", *words)
@@ -83,6 +91,13 @@ def test_run_ends_with_125_and_the_reason_if_the_system_failed(jobyard, tes):
     result = jobyard("run", "--", "true")
     assert result.stderr == "jobyard: task task-1 ended in SYSTEM_ERROR; a disk broke\n"
     assert result.exit_code == 125
+
+
+def test_run_names_the_task_that_it_can_no_longer_follow(jobyard, tes):
+    tes.becomes = [{"state": "QUEUED", "logs": 3}]
+    result = jobyard("run", "--", "true")
+    assert result.exit_code == 125
+    assert "task task-1 is left as it is; `jobyard logs -f task-1` follows it" in result.stderr
 
 
 def test_run_ends_with_125_if_there_is_no_server(jobyard):

@@ -25,6 +25,19 @@ def test_list_passes_its_filters_on(jobyard, tes):
     assert query.getlist("tag_value") == ["", "c=d"]
 
 
+@pytest.mark.parametrize("tags", [["=v"], ["k=1", "k=2"]])
+def test_list_refuses_tags_that_can_match_nothing(jobyard, tes, tags):
+    result = jobyard("list", *(word for tag in tags for word in ("--tag", tag)))
+    assert (result.exit_code, tes.requests) == (1, [])
+
+
+def test_a_token_that_cannot_be_sent_is_refused_and_not_shown(jobyard):
+    result = jobyard("list", env={"JOBYARD_TOKEN": "secret\nsecret"})
+    assert result.exit_code == 1
+    assert "JOBYARD_TOKEN" in result.stderr
+    assert "secret" not in result.stderr
+
+
 def test_list_stops_at_its_limit_and_says_so_only_to_people(jobyard, tes):
     tes.tasks = {f"t{number}": [{"state": "QUEUED"}] for number in range(5)}
     result = jobyard("list", "--limit", "3")

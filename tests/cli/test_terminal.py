@@ -96,6 +96,11 @@ def test_pipes_get_the_output_of_a_task_unchanged_and_nothing_else(program, tes)
     assert (done.returncode, done.stdout, done.stderr) == (0, "a\x1b[1mb", "c")
 
 
+def test_output_that_is_no_proper_text_is_still_shown(program, tes):
+    tes.tasks = {"a": [{"state": "COMPLETE", "logs": [{"logs": [{"exit_code": 0, "stdout": "\ud800 x"}]}]}]}
+    assert program("logs", "a").stdout == "\\ud800 x"
+
+
 def test_an_error_is_one_line_without_a_traceback(program):
     done = program("get", "nothing")
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "jobyard: no task nothing\n")

@@ -77,12 +77,11 @@ class TesClient:
         self._bases = _bases(url)
         self._shown = masked(url)
         self._patience = patience.total_seconds()
+        plain = url.lower().startswith("http:")  # to load certificates takes longer than most requests
         self._http = httpx.Client(
             headers={"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {}),
             timeout=httpx.Timeout(timeout.total_seconds(), connect=5),
-            verify=not url.lower().startswith(
-                "http:"
-            ),  # loading the certificates takes longer than most requests
+            verify=not plain,
         )
 
     def __enter__(self) -> Self:

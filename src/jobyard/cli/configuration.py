@@ -146,17 +146,15 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _place(file: Path, text: str, section: str, name: str | None = None) -> str:
-    """`FILE:LINE` of a key where it stands on a line of its own, else `FILE`. For people: the parser of the
-    standard library does not tell.
+    """`FILE:LINE` of a section, or of a key that stands on a line of its own in it; else `FILE`. For people:
+    the parser of the standard library does not tell.
     """
-    wanted = f"[{section}]" if name is None else name
-    at = None
+    key = re.compile(rf"\s*[\"']?{re.escape(name or '')}[\"']?\s*=")
+    at = ""
     for number, line in enumerate(text.splitlines(), start=1):
-        if header := re.match(r"\s*(\[[^\]]*\])", line):
-            at = header[1]
-        if (name is None and at == wanted) or (
-            name and at == f"[{section}]" and re.match(rf"\s*[\"']?{re.escape(name)}[\"']?\s*=", line)
-        ):
+        header = re.match(r"\s*\[\s*([^\]]*?)\s*\]", line)
+        at = header[1] if header else at
+        if at == section and (key.match(line) if name else header):
             return f"{file}:{number}"
     return str(file)
 
@@ -197,9 +195,8 @@ def _problems(error: ValidationError, given: Mapping[str, Given]) -> Iterator[Pr
         key = ".".join(str(part) for part in detail["loc"][:2])
         message = detail["msg"].removeprefix("Value error, ").replace("Input should", "should")
         if key in given:
-            source = given[key].source
             shown = str(detail["input"])[:_LONGEST_VALUE]
-            yield Problem(source, f"{key} = {shown} {message}" if source != key else message)
+            yield Problem(given[key].source, f"{key} = {shown} {message}")
         else:
             involved = [value.source for name, value in given.items() if name in message]
             yield Problem(", ".join(involved) or key, message)

@@ -26,6 +26,7 @@ _STDIN, _STDOUT, _STDERR = "/inputs/stdin", "/outputs/stdout", "/outputs/stderr"
 _LONGEST_NAME = 80  # characters
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 _WILDCARD = re.compile(r"[*?\[]")
+_SPACE = re.compile(r"\s*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,12 +209,11 @@ def read_documents(files: Sequence[str]) -> list[dict[str, object]]:
 
 
 def _read(file: str) -> tuple[str, str]:
-    if file == "-":
-        return "standard input", sys.stdin.read()
+    source = "standard input" if file == "-" else file
     try:
-        return file, Path(file).read_text(encoding="utf-8-sig")
+        return source, sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise Invalid(f"{file} is not UTF-8 text") from error
+        raise Invalid(f"{source} is not UTF-8 text") from error
 
 
 def _documents(source: str, text: str) -> Iterator[dict[str, object]]:
@@ -230,11 +230,16 @@ def _documents(source: str, text: str) -> Iterator[dict[str, object]]:
 
 def _values(source: str, text: str) -> Iterator[object]:
     decoder = json.JSONDecoder()
-    at = 0
-    while text[at:].lstrip():
-        at = len(text) - len(text[at:].lstrip())
+    at = _end_of_space(text, 0)
+    while at < len(text):
         try:
             value, at = decoder.raw_decode(text, at)
         except json.JSONDecodeError as error:
             raise Invalid(f"{source}, line {error.lineno}, column {error.colno}: {error.msg}") from error
         yield value
+        at = _end_of_space(text, at)
+
+
+def _end_of_space(text: str, start: int) -> int:
+    match = _SPACE.match(text, start)
+    return match.end() if match else start

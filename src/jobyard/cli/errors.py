@@ -40,7 +40,7 @@ def complain(error: Exception) -> None:
     if os.environ.get(DEBUG) == "1":
         traceback.print_exception(error)
     for line in _lines(error):
-        print(line, file=sys.stderr)  # noqa: T201 - a command line speaks
+        sys.stderr.write(line + "\n")
 
 
 def _lines(error: Exception) -> list[str]:

@@ -1,5 +1,6 @@
 """`jobyard`: the entry point and the list of its commands."""
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -83,6 +84,9 @@ def about(
 
 def main() -> None:
     """The program `jobyard`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # whatever tasks wrote, it can be shown
+            stream.reconfigure(errors="backslashreplace")
     # httpx imports its own command line, which takes a fifth of a second, unless it finds it missing.
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type] # what the import system looks for
     app()

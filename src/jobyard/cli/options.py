@@ -40,10 +40,13 @@ FOLLOWING = timedelta(minutes=2)
 
 
 def connect(server: str, patience: timedelta = ONE_SHOT) -> "TesClient":
-    """A client for the server; a bearer token is taken from JOBYARD_TOKEN."""
+    """A client for the server; a bearer token is taken from JOBYARD_TOKEN. Raises `Invalid`."""
     from jobyard.cli.client import TesClient
 
-    return TesClient(server, token=os.environ.get("JOBYARD_TOKEN"), patience=patience)
+    token = os.environ.get("JOBYARD_TOKEN", "").strip()
+    if not (token.isascii() and token.isprintable()):
+        raise Invalid("JOBYARD_TOKEN should be one line of ASCII, as a bearer token is")
+    return TesClient(server, token=token or None, patience=patience)
 
 
 def tag_filters(texts: list[str]) -> dict[str, str]:
@@ -51,4 +54,6 @@ def tag_filters(texts: list[str]) -> dict[str, str]:
     tags = dict(text.partition("=")[::2] for text in texts)
     if "" in tags:
         raise Invalid("--tag should have the form KEY=VALUE, or KEY for any value")
+    if len(tags) < len(texts):
+        raise Invalid("--tag names a key twice, and no task has two values for one")
     return tags

@@ -72,10 +72,10 @@ def submit(
 
 
 def _in_place(error: JobyardError, number: int, count: int) -> JobyardError:
-    """The error, saying which task of several it is about; those before it were submitted."""
+    """The error, saying which task of several it is about."""
     if count == 1:
         return error
-    words = f"task {number} of {count} was refused, and the rest not sent: {error}"
+    words = f"task {number} of {count} and those after it were not submitted: {error}"
     return Invalid(words, error.problems) if isinstance(error, Invalid) else type(error)(words)
 
 
@@ -94,6 +94,7 @@ def run(
     what the server keeps of it, which for long output is the end; --stdout keeps all of it in a
     file. Ctrl-C cancels the task and waits until it has ended; a second Ctrl-C does not wait.
     """
+    id = None
     try:
         with connect(server, FOLLOWING) as client:
             id = client.create(compose(options, command))
@@ -101,6 +102,8 @@ def run(
             task = _ended(client, id)
     except JobyardError as error:
         complain(error)
+        if id is not None:
+            complain(JobyardError(f"task {id} is left as it is; `jobyard logs -f {id}` follows it"))
         raise typer.Exit(ExitCode.SYSTEM) from error
     _show(task)
     raise typer.Exit(exit_code(task))
