@@ -133,9 +133,6 @@ class TesClient:
             if not token:
                 return
 
-    def service_info(self) -> Document:
-        return self._document(self._read("/service-info", []))
-
     def _read(self, path: str, query: list[tuple[str, str]]) -> httpx.Response:
         """A GET, tried again with growing pauses until the patience ends."""
         give_up = time.monotonic() + self._patience

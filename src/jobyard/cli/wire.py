@@ -37,7 +37,6 @@ class TaskLog(msgspec.Struct, frozen=True, kw_only=True):
 class File(msgspec.Struct, frozen=True, kw_only=True):
     path: str | None = None
     url: str | None = None
-    content: str | None = None
 
 
 class Executor(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +60,6 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     outputs: tuple[File, ...] | None = None
     resources: Resources | None = None
     executors: tuple[Executor, ...] | None = None
-    volumes: tuple[str, ...] | None = None
     tags: dict[str, str | None] | None = None
     logs: tuple[TaskLog, ...] | None = None
     creation_time: str | None = None
