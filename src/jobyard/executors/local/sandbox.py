@@ -10,7 +10,7 @@ from jobyard.domain.errors import Failure
 from jobyard.domain.work import Command, Work
 from jobyard.executors.local import bubblewrap, mapping
 from jobyard.executors.local.places import TMP, Places, places
-from jobyard.executors.local.script import Step, arguments, exports, program
+from jobyard.executors.local.script import Step, exports, program, split
 
 VIEW = "JOBYARD_VIEW"
 """Set for every command: what to put before a path of the job's to find it from where the command runs."""
@@ -54,9 +54,9 @@ class Plain:
         return Plan(steps=tuple(steps), directories=_directories(declared))
 
     def _step(self, command: Command, base: Mapping[str, str]) -> Step:
-        env = {**base, **(command.env or {})}
+        env, before = split({**base, **(command.env or {})})
         run = program(command, tail=self.tail, log_tail=self.log_tail)
-        text = exports(env) + arguments(command.argv, env) + run
+        text = f"{exports(env)}set -- {join((*before, *command.argv))}\n{run}"
         return Step(text=text, ignore_error=bool(command.ignore_error))
 
 
@@ -81,7 +81,7 @@ class Bubblewrap:
         capable = os.geteuid() == 0
         files = {}
         for number, command in enumerate(work.commands, start=1):
-            env = {**base, **(command.env or {})}
+            env, _ = split({**base, **(command.env or {})})
             words = bubblewrap.options(seen, view, env, capable=capable)
             files[f"{number}.args"] = b"".join(os.fsencode(word) + b"\0" for word in words)
         return Plan(
@@ -94,7 +94,8 @@ class Bubblewrap:
 
     def _step(self, number: int, command: Command) -> Step:
         run = program(command, tail=self.tail, log_tail=self.log_tail)
-        words = join(command.argv)
+        _, before = split(command.env or {})
+        words = join((*before, *command.argv))
         text = f"exec {quote(self.bwrap)} --args 9 /bin/sh -c {quote(run)} sh {words} 9<{number}.args"
         return Step(text=text, ignore_error=bool(command.ignore_error))
 

@@ -13,7 +13,7 @@ It makes one new process for each command, and begins none once `canceled` or `t
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from shlex import join, quote
+from shlex import quote
 
 from jobyard.domain.work import Command
 
@@ -72,14 +72,15 @@ def program(command: Command, *, tail: str, log_tail: int) -> str:
 
 
 def exports(env: Mapping[str, str]) -> str:
-    """Set the variables that a shell can hold."""
-    return "".join(f"export {key}={quote(value)}\n" for key, value in env.items() if _plain(key))
+    """Set variables that a shell can hold."""
+    return "".join(f"export {key}={quote(value)}\n" for key, value in env.items())
 
 
-def arguments(argv: Sequence[str], env: Mapping[str, str]) -> str:
-    """Make `argv` the shell's own arguments, with the variables that it cannot hold."""
-    odd = [f"{key}={value}" for key, value in env.items() if not _plain(key)]
-    return f"set -- {join(['/usr/bin/env', *odd, *argv] if odd else argv)}\n"
+def split(env: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The variables that a shell can hold, and words before the program that set the others."""
+    plain = {key: value for key, value in env.items() if _plain(key)}
+    odd = [f"{key}={value}" for key, value in env.items() if key not in plain]
+    return plain, ("/usr/bin/env", *odd) if odd else ()
 
 
 def _plain(key: str) -> bool:
