@@ -39,7 +39,7 @@ def test_py_tes_creates_waits_gets_lists_and_cancels(instance, gate) -> None:
     assert client.get_task(waiting, view="MINIMAL").state == "RUNNING"
     client.cancel_task(waiting)
     assert client.get_task(waiting, view="MINIMAL").state == "CANCELED"
-    assert client.get_service_info().type.artifact == "tes"
+    assert client.get_service_info().type["artifact"] == "tes"
 
 
 def test_py_tes_reads_every_state_and_view(instance) -> None:

@@ -8,6 +8,7 @@ from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 from litestar.types import ASGIApp
+from typing_extensions import override
 
 BACKLOG = 1024
 """Connections that may wait to be accepted."""
@@ -20,16 +21,18 @@ class _SharedSocketServer(Server):
         super().__init__(
             app,
             interface=Interfaces.ASGINL,
-            http=HTTPModes.auto,
+            http=HTTPModes.http1,
             websockets=False,
             backlog=BACKLOG,
             log_enabled=False,
         )
         self._shared = shared
 
+    @override
     def _init_shared_socket(self) -> None:
+        # Its type stubs know neither this constructor nor that the holder may be set.
         self._ssp = None
-        self._shd = SocketHolder(self._shared.fileno(), False, BACKLOG)
+        self._shd = SocketHolder(self._shared.fileno(), False, BACKLOG)  # type: ignore[call-arg, assignment]
 
 
 def open_socket(host: str, port: int) -> socket.socket:
@@ -49,5 +52,5 @@ async def listen(app: ASGIApp, shared: socket.socket, stop: asyncio.Event, ready
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
-    server.stop()
+    server.stop()  # type: ignore[no-untyped-call]
     await serving
