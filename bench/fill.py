@@ -7,6 +7,7 @@ that are each met often are never met together.
 import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 
 from jobyard.bootstrap import database_path, upgrade_database
 from jobyard.domain.files import Input, Output, StoredOutput
@@ -18,6 +19,7 @@ from jobyard.services.jobs import new_id
 from jobyard.settings import Server, Settings
 from jobyard.stores.sql.store import SqlStore
 
+_RANDOM = Random(0)  # ids differ by their time, too
 _TOGETHER = 4096
 _SAMPLED = 1000
 _TOOLS = ("align", "assemble", "annotate", "cutout")
@@ -69,7 +71,7 @@ def _job(index: int, tasks: int) -> Job:
     now = datetime.now(UTC)
     state = _state(index)
     return Job(
-        id=new_id(),
+        id=new_id(_RANDOM),
         api="tes",
         owner="local",
         work=_work(tool, index),

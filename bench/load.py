@@ -6,11 +6,12 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 _GRACE_SECONDS = 20
+_PATIENT_SECONDS = 20
 _SCRIPT = Path(__file__).with_name("load.lua")
 
 
@@ -20,6 +21,10 @@ class NoLoadToolError(Exception):
 
 class LoadError(Exception):
     """The tool did not work, or the server refused requests: there is nothing to measure."""
+
+
+class NoAnswerError(LoadError):
+    """Nothing was answered in the time of the load: one request takes longer than that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +58,13 @@ def tool() -> str:
 
 
 def drive(load: Load) -> Rate:
-    """Raises `LoadError` if any request failed: a rate of refusals says nothing."""
+    """Raises `LoadError` if any request failed, for a rate of refusals says nothing, or none was answered."""
     with tempfile.TemporaryDirectory() as scratch:
         run = _wrk if tool() == "wrk" else _hey
-        return run(load, Path(scratch))
+        try:
+            return run(load, Path(scratch))
+        except NoAnswerError:
+            return run(replace(load, seconds=_PATIENT_SECONDS), Path(scratch))
 
 
 def _wrk(load: Load, scratch: Path) -> Rate:
@@ -74,6 +82,8 @@ def _wrk(load: Load, scratch: Path) -> Rate:
     if found is None:
         raise LoadError(f"wrk gave no result: {output[-500:]}")
     result = json.loads(found[1])
+    if not result["requests"]:
+        raise NoAnswerError(f"no answer within {load.seconds} s: {load.paths[0]}")
     if result["errors"]:
         raise LoadError(f"{result['errors']} of {result['requests']} requests failed: {load.paths[0]}")
     return Rate(

@@ -117,21 +117,32 @@ def submit(api: httpx.Client, results: Path) -> str:
 
 def follow(api: httpx.Client, task: str) -> dict[str, Any]:
     """Show each change of state until the task has ended; the task in full. Never leaves it running."""
-    began, shown = time.monotonic(), ""
+    began, state = time.monotonic(), ""
     try:
         while time.monotonic() < began + TASK_SECONDS:
-            state = api.get(f"{TASKS}/{task}").raise_for_status().json()["state"]
-            if state != shown:
+            before, state = state, state_of(api, task)
+            if state != before:
                 say(f"  {time.monotonic() - began:6.2f} s  {state}")
-                shown = state
             if state not in UNFINISHED:
                 return dict(api.get(f"{TASKS}/{task}", params={"view": "FULL"}).raise_for_status().json())
             time.sleep(0.02)
-        raise DemoError(f"the task was still {shown} after {TASK_SECONDS} s")
+        raise DemoError(f"the task was still {state} after {TASK_SECONDS} s")
     finally:
-        if shown in UNFINISHED:
-            with suppress(httpx.HTTPError):
-                api.post(f"{TASKS}/{task}:cancel")
+        if state in UNFINISHED | {""}:
+            cancel(api, task)
+
+
+def state_of(api: httpx.Client, task: str) -> str:
+    return str(api.get(f"{TASKS}/{task}").raise_for_status().json()["state"])
+
+
+def cancel(api: httpx.Client, task: str) -> None:
+    """Jobs outlive their server, so this one must end first. Silent where the server has gone."""
+    deadline = time.monotonic() + STOP_SECONDS
+    with suppress(httpx.HTTPError):
+        api.post(f"{TASKS}/{task}:cancel").raise_for_status()
+        while state_of(api, task) in UNFINISHED and time.monotonic() < deadline:
+            time.sleep(0.02)
 
 
 def check(task: dict[str, Any], results: Path) -> None:
@@ -166,20 +177,20 @@ def require_complete(task: dict[str, Any]) -> None:
 
 
 def look_around(url: str, task: str, directory: Path) -> None:
-    say(
-        f"\nThe server is still up. Try:\n"
-        f"  API explorer       {url}/docs\n"
-        f"  this task in full  {url}{TASKS}/{task}?view=FULL\n"
-        f"  the same, for people\n"
-        f"    .venv/bin/jobyard get {task} --server {url}\n"
-        f"  the results        {directory / 'results'}\n"
-        f"  the server's log   {directory / 'server.log'}\n"
-        f"Ctrl-C stops it."
-    )
-    health = httpx.Client(base_url=url, trust_env=False)
-    with suppress(KeyboardInterrupt), health:
+    """Until Ctrl-C, which is the expected end."""
+    with suppress(KeyboardInterrupt), httpx.Client(base_url=url, trust_env=False) as api:
+        say(
+            f"\nThe server is still up. Try:\n"
+            f"  API explorer       {url}/docs\n"
+            f"  this task in full  {url}{TASKS}/{task}?view=FULL\n"
+            f"  the same, for people\n"
+            f"    .venv/bin/jobyard get {task} --server {url}\n"
+            f"  the results        {directory / 'results'}\n"
+            f"  the server's log   {directory / 'server.log'}\n"
+            f"Ctrl-C stops it."
+        )
         while True:
-            health.get("/healthz").raise_for_status()
+            api.get("/healthz").raise_for_status()
             time.sleep(1)
 
 
