@@ -37,9 +37,12 @@ def serving(
     """`settings` are environment variables without the `JOBYARD_`. Raises `InstanceError`."""
     data.mkdir(parents=True, exist_ok=True)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("JOBYARD_")}
-    own = {"LOCAL__RUNTIME": "process", "LOG__LEVEL": "warning", "LOG__FORMAT": "console"} | dict(
-        settings or {}
-    )
+    own = {
+        "LOCAL__RUNTIME": "process",
+        "LOG__LEVEL": "warning",
+        "LOG__FORMAT": "console",
+        "TES__EXPOSE_TES11_STATES": "true",  # CANCELED then means that it has ended
+    } | dict(settings or {})
     environment |= {f"JOBYARD_{name}": value for name, value in own.items()}
     out, log = data / "bench.out", data / "bench.log"
     jobyard = Path(sys.executable).with_name("jobyard")

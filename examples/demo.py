@@ -60,7 +60,11 @@ def serving(directory: Path) -> Iterator[str]:
     log, out = directory / "server.log", directory / "server.out"
     roots = json.dumps([str(EXAMPLES), str(directory / "results")])
     environment = {name: value for name, value in os.environ.items() if not name.startswith("JOBYARD_")}
-    environment |= {"JOBYARD_LOCAL__RUNTIME": "process", "JOBYARD_FILES__ROOTS": roots}
+    environment |= {
+        "JOBYARD_LOCAL__RUNTIME": "process",
+        "JOBYARD_FILES__ROOTS": roots,
+        "JOBYARD_TES__EXPOSE_TES11_STATES": "true",  # CANCELED then means that it has ended
+    }
     jobyard = Path(sys.executable).with_name("jobyard")
     with log.open("wb") as stderr, out.open("wb") as stdout:
         server = subprocess.Popen(  # noqa: S603  # our own program, with our own arguments
