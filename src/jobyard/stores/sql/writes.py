@@ -46,9 +46,7 @@ class Acquire:
 
 def create(connection: Connection, requests: Sequence[Create]) -> Sequence[Job | int | JobyardError]:
     """Gives each new job its number and keeps it; for a repeated `Once`, gives the number of the first."""
-    last = connection.execute(
-        select(jobs.c.number, jobs.c.created).order_by(jobs.c.number.desc()).limit(1)
-    ).first()
+    last = connection.execute(_NEWEST).first()
     number, newest = (last.number, last.created) if last else (0, None)
     results: list[Job | int | JobyardError] = []
     fresh: list[Job] = []
@@ -110,6 +108,9 @@ def _insert_changes(connection: Connection, rows: Sequence[tuple[int, ChangeKind
     )
 
 
+# Statements that run often are made once: making one costs more than running it.
+_NEWEST = select(jobs.c.number, jobs.c.created).order_by(jobs.c.number.desc()).limit(1)
+_FENCE = select(leases.c.fence).where(leases.c.name == bindparam("the_name"))
 _SAVE = (
     update(jobs)
     .where(jobs.c.number == bindparam("the_number"), jobs.c.version == bindparam("was_version"))
@@ -154,8 +155,7 @@ def save(connection: Connection, requests: Sequence[Save]) -> Sequence[Job | Job
 
 
 def _is_held(connection: Connection, lease: Lease) -> bool:
-    fence = connection.execute(select(leases.c.fence).where(leases.c.name == lease.name)).scalar()
-    return fence == lease.fence
+    return connection.execute(_FENCE, {"the_name": lease.name}).scalar() == lease.fence
 
 
 def want_cancel(connection: Connection, requests: Sequence[WantCancel]) -> Sequence[bool | JobyardError]:
