@@ -121,6 +121,8 @@ async def _engine(settings: Settings, stop: asyncio.Event, ready: Callable[[], N
     store = SqlStore(database_path(settings))
     web = Web(private=settings.files.http_private)
     executor = _executor(settings, web)
+    if settings.local.runtime == "auto":
+        log.warning('jobs will not run until [local] runtime is set: see "jobyard doctor"')
     engine = Engine(store, executor, _engine_options(settings), clock=_now)
     try:
         await engine.run(stop, ready)

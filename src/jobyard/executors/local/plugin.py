@@ -1,4 +1,4 @@
-"""The door to this executor, found by the entry point `local` of the group `jobyard.executors`."""
+"""The door to this executor."""
 
 import os
 import shutil
