@@ -137,9 +137,11 @@ class _PinnedTransport(httpx.AsyncBaseTransport):
 
     @override
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        host = request.url.host
+        host, scheme = request.url.host, request.url.scheme
+        if scheme not in _DEFAULT_PORT or not host:
+            raise httpx.UnsupportedProtocol("only HTTP and HTTPS", request=request)
         try:
-            addresses = await self._resolve(host, request.url.port or _DEFAULT_PORT[request.url.scheme])
+            addresses = await self._resolve(host, request.url.port or _DEFAULT_PORT[scheme])
         except OSError as error:
             raise httpx.ConnectError("the host's name cannot be resolved", request=request) from error
         allowed = [address for address in addresses if self._private or is_public(address)]
