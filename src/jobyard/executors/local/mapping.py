@@ -14,7 +14,7 @@ from dataclasses import replace
 from jobyard.domain.work import Command
 from jobyard.executors.local.places import Places
 
-_BEFORE = r"""(?:(?<![^\s"'`=:,;()<>|&{\[])|(?<=\s-[A-Za-z])|(?<=^-[A-Za-z]))"""
+_BEFORE = r"""(?:(?<![^\s"'`=:,;(<>|&{\[])|(?<=\s-[A-Za-z])|(?<=^-[A-Za-z]))"""
 _AFTER = r"(?![\w.+~%@-])"
 
 
