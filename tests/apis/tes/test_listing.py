@@ -43,9 +43,22 @@ async def test_an_empty_list_is_a_list(client, view) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["", "page_size=", "page_size=0", "page_size=2048", "page_size=100000", "page_size=2147483647", "limit=x"]
-    + ["page_token=", "state=", "state=UNKNOWN", "view=", "name_prefix=", "view=nonsense&view=BASIC"]
-    + ["page_size=abc&page_size=5"],
+    [
+        "",
+        "page_size=",
+        "page_size=0",
+        "page_size=2048",
+        "page_size=100000",
+        "page_size=2147483647",
+        "limit=x",
+        "page_token=",
+        "state=",
+        "state=UNKNOWN",
+        "view=",
+        "name_prefix=",
+        "view=nonsense&view=BASIC",
+        "page_size=abc&page_size=5",
+    ],
 )
 async def test_a_tolerated_query_lists_the_task(client, query) -> None:
     id = await create(client)

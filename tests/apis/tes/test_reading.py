@@ -3,7 +3,6 @@
 import json
 from datetime import timedelta
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,7 +85,11 @@ def test_a_body_that_is_no_json_object_is_refused_with_its_place(body, message) 
         (executor(image="a b"), "executors[0].image", "must not contain whitespace or control characters"),
         (executor(image="a\0"), "executors[0].image", "must not contain whitespace or control characters"),
         (executor(image="a" * 1025), "executors[0].image", "is longer than 1024 characters"),
-        ({"executors": [{"image": "a"}]}, "executors[0].command", "required: a list of strings, the program first"),
+        (
+            {"executors": [{"image": "a"}]},
+            "executors[0].command",
+            "required: a list of strings, the program first",
+        ),
         (executor(command=None), "executors[0].command", "required: a list of strings, the program first"),
         (executor(command=[]), "executors[0].command", "required: a list of strings, the program first"),
         (
@@ -472,7 +475,8 @@ def test_missing_outputs_follow_the_task_then_the_server() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["s3://bucket/key", "/data/in.txt", "file:///data/in.txt", "ftp://u:p@h/x", "drs:abc", "x-y+z.1://q"]
+    "url",
+    ["s3://bucket/key", "/data/in.txt", "file:///data/in.txt", "ftp://u:p@h/x", "drs:abc", "x-y+z.1://q"],
 )
 def test_any_scheme_is_accepted_unless_the_server_refuses_it(url) -> None:
     task = {**TASK, "inputs": [{"url": url, "path": "/in"}], "outputs": [{"url": url, "path": "/out"}]}
@@ -509,33 +513,7 @@ def test_a_byte_order_mark_is_tolerated() -> None:
     assert read_draft(b"\xef\xbb\xbf" + json.dumps(TASK).encode(), OPTIONS).work.commands
 
 
-_NAMES = st.sampled_from(
-    "name description inputs outputs resources executors volumes tags url path type content image command env"
-    " workdir cpu_cores ramGb zones backend_parameters path_prefix retries timeout_seconds x".split()
-)
-_VALUES = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=20)
-    | st.sampled_from(["/a", "/a/b", "s3://b/k", "/a/*", "FILE", "1e300", "-1"]),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_NAMES, inner, max_size=6),
-    max_leaves=30,
-)
-
-
-@given(_VALUES)
-def test_any_json_is_read_or_refused_with_reasons(document) -> None:
-    try:
-        read_draft(msgspec.json.encode(document), OPTIONS)
-    except Invalid as error:
-        assert str(error)
-
-
 @given(st.binary(max_size=60))
-def test_any_bytes_are_read_or_refused_with_reasons(body) -> None:
-    try:
+def test_bytes_that_are_no_task_are_refused_with_a_reason(body) -> None:
+    with pytest.raises(Invalid, match=r"."):
         read_draft(body, OPTIONS)
-    except Invalid as error:
-        assert str(error)
