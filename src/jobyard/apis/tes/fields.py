@@ -86,7 +86,9 @@ class Record:
             self._values.setdefault(known[spelling], self._values[spelling])
 
     def _without_unknown(self, value: dict[str, object], known: Mapping[str, str]) -> dict[str, object]:
-        for key in value.keys() - known.keys():
+        for key in value:
+            if key in known:
+                continue
             if self._notes.strict:
                 self.problem(shown(key), f"unknown field {self.at(shown(key))}")
             else:
