@@ -588,6 +588,15 @@ async def test_a_missing_working_directory_is_made_and_one_of_the_host_is_used(y
     assert seen.commands[1].stdout == "/usr/lib\n"
 
 
+async def test_without_a_working_directory_a_command_is_in_none_of_the_servers(yard: Yard) -> None:
+    seen = await run(
+        yard.open(), spec(sh("ls -A; rm -f pid run.sh spec.json"), sh("ls -A"), volumes=("/vol",))
+    )
+    assert seen.outcome is Outcome.SUCCEEDED
+    assert "run.sh" not in (seen.commands[0].stdout or "")
+    assert "vol" in (seen.commands[1].stdout or "").split()
+
+
 async def test_a_missing_output_of_a_success_is_an_error_after_the_others_are_stored(yard: Yard) -> None:
     outputs = (Output(path="/out/none", url=yard.url("none")), Output(path="/out/a", url=yard.url("a")))
     seen = await run(yard.open(), spec(sh("echo x > /out/a"), outputs=outputs))

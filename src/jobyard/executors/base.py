@@ -100,7 +100,8 @@ class Executor(Protocol):
     async def find(self, keys: Collection[str]) -> Mapping[str, Handle]:
         """Which of these attempts (`Spec.key`) were started, be it by an earlier process; the others were
         not. What is found is taken up again, as `start` would, but nothing is begun that a cancel before
-        this call forbids."""
+        this call forbids. Only what was started or found here is observed; all else is GONE.
+        """
         ...
 
     async def observe(self, handles: Collection[Handle]) -> Mapping[Handle, Observation]:

@@ -117,8 +117,11 @@ class Attempt:
         """Ask for the end. It comes later, and `news` tells."""
         if self.ended or self._canceled:
             return
-        self._folder.mark(CANCELED)
         self._canceled = True
+        try:
+            self._folder.mark(CANCELED)
+        except OSError:  # a full disk must not keep the job running
+            _log.exception("cancel not kept", attempt=self._spec.key)
         if self._transfer:
             self._transfer.cancel()
         self._leader.end()

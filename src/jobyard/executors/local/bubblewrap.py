@@ -118,7 +118,7 @@ def options(view: View, directory: str, env: Mapping[str, str], *, capable: bool
         words += ["--ro-bind-try", path, path]
     for path in view.masks:
         words += ["--tmpfs", path]
-    words += ["--unshare-pid", "--unshare-ipc", "--die-with-parent"]
+    words += ["--chdir", "/", "--unshare-pid", "--unshare-ipc", "--die-with-parent"]
     if capable:
         words += ["--cap-drop", "ALL"]
         for capability in CAPABILITIES:

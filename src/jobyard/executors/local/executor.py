@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from typing_extensions import override
 
 from jobyard.domain.errors import Failure
@@ -14,6 +15,8 @@ from jobyard.executors.base import Executor, Handle, Observation, Phase, Spec
 from jobyard.executors.local.attempt import Attempt, Means
 from jobyard.executors.local.bell import Bell
 from jobyard.executors.local.folder import CANCELED, Folder
+
+_log = structlog.get_logger(__name__)
 
 _KEY = re.compile(r"[A-Za-z0-9_-]+\.[0-9]+")
 
@@ -116,8 +119,11 @@ class LocalExecutor(Executor):
             known.attempt.cancel()
             await asyncio.wait({known.task})
         folder = self._folder(handle)
-        if folder and not folder.remove_if_small():
-            await asyncio.to_thread(folder.remove)
+        try:
+            if folder and not folder.remove_if_small():
+                await asyncio.to_thread(folder.remove)
+        except OSError:  # nothing that the caller could do about it
+            _log.exception("files of an attempt not removed", attempt=handle)
         self._known.pop(handle, None)
         self._news.discard(handle)
 

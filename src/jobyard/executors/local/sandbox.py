@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from shlex import join, quote
 from typing import Protocol
 
@@ -50,7 +50,10 @@ class Plain:
         declared = places(work).settled(os.path.lexists)
         rewrite = mapping.rewriter(mapping.mapped_paths(declared, os.path.lexists), view)
         base = {**self.base, "HOME": view + TMP, "TMPDIR": view + TMP, VIEW: view}
-        steps = [self._step(mapping.rewritten(command, rewrite), base) for command in work.commands]
+        commands = (mapping.rewritten(command, rewrite) for command in work.commands)
+        # Without a working directory, it is where `/` of the job is; never the attempt's own directory.
+        placed = (replace(command, workdir=command.workdir or view) for command in commands)
+        steps = [self._step(command, base) for command in placed]
         return Plan(steps=tuple(steps), directories=_directories(declared))
 
     def _step(self, command: Command, base: Mapping[str, str]) -> Step:
