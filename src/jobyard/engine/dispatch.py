@@ -66,7 +66,8 @@ class Dispatch:
     async def settle(self, id: JobId) -> None:
         """Put a job on the executor whose turn it is; end one that no turn will ever come for."""
         if id in self._too_large:
-            await self._refuse(id, self._too_large.pop(id))
+            await self._refuse(id, self._too_large[id])
+            del self._too_large[id]
         elif self._queue.holds(id) and id not in self._attempts:
             await self._place(id)
 

@@ -50,6 +50,13 @@ _ENDS: Mapping[Outcome, tuple[State, ...]] = {
 }
 """By which states each outcome leads to which end; a look may have missed those between."""
 
+_LOST = Observation(
+    phase=Phase.ENDED,
+    outcome=Outcome.ERRORED,
+    passing=True,
+    system_log=("the attempt is gone from the backend, which no longer knows how it ended",),
+)
+
 _PHASES: Mapping[Phase, tuple[State, ...]] = {
     Phase.GONE: (),
     Phase.STARTING: (),
@@ -75,10 +82,11 @@ def decide(job: Job, seen: Observation, *, now: datetime, policy: Policy) -> Dec
     if job.state not in ON_A_BACKEND:
         return Decision()
     match seen.phase:
-        case Phase.GONE:
+        case Phase.GONE if job.state is State.INITIALIZING and job.attempt.handle is None:
             return Decision(effect=Effect.START)
-        case Phase.ENDED:
-            return _end(job, seen, now, policy)
+        case Phase.GONE | Phase.ENDED:
+            # What is gone is not started again: its commands may have run.
+            return _end(job, _LOST if seen.phase is Phase.GONE else seen, now, policy)
         case Phase.STARTING | Phase.RUNNING | Phase.FINALIZING:
             recorded = job.with_attempt(record(job.attempt, seen))
             steps = _walk(recorded, _PHASES[seen.phase])

@@ -98,8 +98,10 @@ class Engine:
             "poll": self._every(self._options.poll_interval, lambda: self._look_at_all(attempts, work)),
             "work": work.broken(),
         }
-        await _until(stop, loops)
-        await work.close()
+        try:
+            await _until(stop, loops)
+        finally:
+            await work.close()
 
     async def _work(self, dispatch: Dispatch, attempts: Attempts, id: JobId) -> None:
         await dispatch.settle(id)

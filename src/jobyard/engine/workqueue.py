@@ -39,7 +39,7 @@ class WorkQueue(Generic[K]):
         await self._broken
 
     async def close(self) -> None:
-        """Let each key's present work end; start no more."""
+        """Cut short what is being worked on, and start no more. A write that was asked for is still made."""
         self._again.clear()
         tasks = list(self._tasks.values())
         for task in tasks:
