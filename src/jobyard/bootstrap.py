@@ -20,9 +20,11 @@ from litestar import Litestar
 from litestar.types import ControllerRouterHandler
 
 from jobyard.apis.http.app import build_app
+from jobyard.apis.http.docs import docs_routes
 from jobyard.apis.http.listener import listen, open_socket
 from jobyard.apis.http.metrics import measured, render_metrics, share_metrics
 from jobyard.apis.http.operations import operation_routes
+from jobyard.apis.tes.openapi import openapi_document
 from jobyard.apis.tes.options import ServiceInfoValues, TesOptions
 from jobyard.apis.tes.routes import tes_routes
 from jobyard.blobs.base import Source
@@ -45,6 +47,15 @@ __all__ = ["open_socket"]
 log = structlog.stdlib.get_logger(__name__)
 
 _PR_SET_PDEATHSIG = 1
+_PLACES = {
+    "/docs": "API explorer",
+    "/openapi.json": "the API for programs, in OpenAPI 3",
+    "/ga4gh/tes/v1/service-info": "what this service is",
+    "/ga4gh/tes/v1/tasks": "the tasks, newest first",
+    "/healthz": "whether it lives",
+    "/readyz": "whether it can work",
+    "/metrics": "numbers for Prometheus",
+}
 
 
 def database_path(settings: Settings) -> Path:
@@ -110,8 +121,10 @@ def build_application(settings: Settings, store: SqlStore) -> Litestar:
         max_runtime=settings.engine.max_runtime,
         max_attempts=settings.engine.max_attempts,
     )
+    info = _service_info(settings)
     routes: list[ControllerRouterHandler] = [
-        *tes_routes(jobs=jobs, options=_tes_options(settings), info=_service_info(settings)),
+        *tes_routes(jobs=jobs, options=_tes_options(settings), info=info),
+        *docs_routes(openapi=openapi_document(info), title=info.name, places=_PLACES),
         *operation_routes(ready=store.ping, metrics=lambda: render_metrics(store.count)),
     ]
     return build_app(routes=routes, max_body=settings.server.max_body)

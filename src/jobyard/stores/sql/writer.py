@@ -52,11 +52,14 @@ class Writer:
         self._turn = os.open(turn, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         self._committed = committed
         self._waiting: SimpleQueue[_Write | None] = SimpleQueue()
+        self._closed = False
         self._thread = Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
     async def write(self, apply: Apply[R, T], request: R) -> T:
         """Carry out one write; it is durable once this returns. Raises what `apply` gave, `Unavailable`."""
+        if self._closed:
+            raise Unavailable("the service is stopping; try again")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Any] = loop.create_future()
         self._waiting.put(_Write(apply, request, loop, done))
@@ -64,6 +67,7 @@ class Writer:
 
     def close(self) -> None:
         """Finish what is waiting, then end the thread."""
+        self._closed = True
         self._waiting.put(None)
         self._thread.join()
         os.close(self._turn)
