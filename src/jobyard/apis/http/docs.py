@@ -21,6 +21,7 @@ window.onload = () => SwaggerUIBundle({
   url: new URL("../openapi.json", document.baseURI).href,
   dom_id: "#swagger-ui",
   deepLinking: true,
+  validatorUrl: null,
 });
 """
 
