@@ -1,12 +1,19 @@
 """What a task may ask for, seen by its results."""
 
 import hashlib
-import os
 
 import httpx
 import pytest
 
 pytestmark = pytest.mark.slow
+
+MAKE_OUTPUTS = """
+mkdir -p /out/tree/deep
+cp /vol/both /out/b.txt
+echo c > /out/c.txt
+echo no > /out/.hidden.txt
+cp /out/b.txt /out/tree/deep/
+"""
 
 
 def test_volumes_inputs_and_wildcard_outputs(instance) -> None:
@@ -28,19 +35,14 @@ def test_volumes_inputs_and_wildcard_outputs(instance) -> None:
             {"image": "none", "command": ["sh", "-c", "cat /data/in/a.txt /data/dir/x/one > /vol/both"]},
             {
                 "image": "none",
-                "command": [
-                    "sh",
-                    "-c",
-                    "mkdir -p /out/tree/deep && cp /vol/both /out/b.txt && echo c > /out/c.txt"
-                    " && echo no > /out/.hidden.txt && cp /out/b.txt /out/tree/deep/",
-                ],
+                "command": ["sh", "-c", MAKE_OUTPUTS],
             },
         ],
     )
     ended = instance.wait(task)
     assert ended["state"] == "COMPLETE", ended
     assert (instance.root / "wild/b.txt").read_text() == "a1"
-    assert sorted(os.listdir(instance.root / "wild")) == ["b.txt", "c.txt"]
+    assert sorted(path.name for path in (instance.root / "wild").iterdir()) == ["b.txt", "c.txt"]
     assert (instance.root / "tree/deep/b.txt").read_text() == "a1"
     outputs = {(log["path"], log["size_bytes"]) for log in ended["logs"][0]["outputs"]}
     assert outputs == {("/out/b.txt", "2"), ("/out/c.txt", "2"), ("/out/tree/deep/b.txt", "2")}

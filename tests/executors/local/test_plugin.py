@@ -1,5 +1,4 @@
 import shutil
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -15,11 +14,6 @@ class NoStager:
     def check(self, inputs: object, outputs: object) -> None: ...
     async def bring(self, inputs: object, view: object, journal: object) -> None: ...
     async def store(self, outputs: object, view: object, journal: object, *, missing_ok: bool) -> None: ...
-
-
-def test_it_is_found_by_its_entry_point() -> None:
-    (found,) = entry_points(group="jobyard.executors", name="local")
-    assert found.load() is open_executor
 
 
 def test_what_jobs_may_use_is_as_configured_or_what_there_is(tmp_path: Path) -> None:
