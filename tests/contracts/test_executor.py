@@ -324,7 +324,13 @@ async def test_starting_twice_starts_once(yard: Yard) -> None:
 
 async def test_running_commands_are_found_again_by_the_next_process(yard: Yard) -> None:
     first = yard.open()
-    held = spec(sh(HOLD), sh("echo then"), volumes=("/vol",), time_limit=timedelta(minutes=1))
+    held = spec(
+        sh(HOLD),
+        sh("echo then"),
+        volumes=("/vol",),
+        inputs=(Input(path="/in", content="x"),),
+        time_limit=timedelta(minutes=1),
+    )
     handle = await first.start(held)
     await until_seen(first, handle, "held\n")
     await first.close()
@@ -336,6 +342,7 @@ async def test_running_commands_are_found_again_by_the_next_process(yard: Yard) 
     let_go(yard, handle)
     seen = await end_of(second, handle)
     assert seen.outcome is Outcome.SUCCEEDED
+    assert "staged 1 input file, 1 bytes" in said(seen)
     assert [log.exit_code for log in seen.commands] == [0, 0]
 
 
@@ -536,6 +543,17 @@ async def test_cleaning_what_runs_ends_it_first(yard: Yard) -> None:
     handle = await executor.start(spec(sh(HOLD), volumes=("/vol",)))
     await until(executor, handle, lambda seen: seen.phase is Phase.RUNNING)
     await executor.clean(handle)
+    assert [path.name for path in (yard.data / "attempts").iterdir()] == [".bell"]
+
+
+async def test_cleaning_what_an_earlier_process_started_ends_it_first(yard: Yard) -> None:
+    first = yard.open()
+    handle = await first.start(spec(sh(HOLD), volumes=("/vol",)))
+    await until(first, handle, lambda seen: seen.phase is Phase.RUNNING)
+    leader = (yard.data / "attempts" / handle / "pid").read_text().strip()
+    await first.close()
+    await yard.open().clean(handle)
+    await eventually(lambda: not alive(leader))
     assert [path.name for path in (yard.data / "attempts").iterdir()] == [".bell"]
 
 

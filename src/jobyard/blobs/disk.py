@@ -29,6 +29,8 @@ _FICLONE = 0x40049409
 
 _MAY_PASS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE})
 
+_NO_TMPFILE = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT})
+
 _TYPES = {Kind.FILE: FileType.FILE, Kind.DIRECTORY: FileType.DIRECTORY, Kind.OTHER: None}
 
 
@@ -195,27 +197,36 @@ def _make_durable(root: Confined, path: str) -> int:
 
 
 def _replace(directory: int, name: str, source: int, stop: threading.Event) -> tuple[int, str]:
-    """Copy to a new name, flush, rename."""
+    """Copy to a new file, flush, rename."""
     if name in {"", ".", ".."} or _is_directory(directory, name):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
     new = f".jobyard-{token_hex(8)}"
-    executable = os.fstat(source).st_mode & 0o111
-    to = os.open(
-        new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666 | executable, dir_fd=directory
-    )
+    to = _open_new(directory, new, 0o666 | os.fstat(source).st_mode & 0o111)
     try:
-        try:
-            stored = _copy_hashing(source, to, stop)
-            os.fsync(to)
-        finally:
-            os.close(to)
+        stored = _copy_hashing(source, to, stop)
+        os.fsync(to)
+        if os.fstat(to).st_nlink == 0:
+            os.link(f"/proc/self/fd/{to}", new, dst_dir_fd=directory, follow_symlinks=True)
         os.rename(new, name, src_dir_fd=directory, dst_dir_fd=directory)
     except BaseException:
         with suppress(OSError):
             os.unlink(new, dir_fd=directory)
         raise
+    finally:
+        os.close(to)
     os.fsync(directory)
     return stored
+
+
+def _open_new(directory: int, name: str, mode: int) -> int:
+    """Without a name where the file system can, so that nothing is left if this process is killed."""
+    flags = os.O_WRONLY | os.O_CLOEXEC
+    try:
+        return os.open(".", flags | os.O_TMPFILE, mode, dir_fd=directory)
+    except OSError as error:
+        if error.errno not in _NO_TMPFILE:
+            raise
+    return os.open(name, flags | os.O_CREAT | os.O_EXCL, mode, dir_fd=directory)
 
 
 def _is_directory(directory: int, name: str) -> bool:

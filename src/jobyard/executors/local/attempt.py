@@ -12,14 +12,14 @@ from jobyard.domain.errors import Failure
 from jobyard.domain.files import StoredOutput, masked
 from jobyard.executors.base import Observation, Outcome, Phase, Spec
 from jobyard.executors.local.folder import CANCELED, TIMED_OUT, Folder, Mark
-from jobyard.executors.local.leader import Leader
+from jobyard.executors.local.leader import Leader, kill_now
 from jobyard.executors.local.logs import command_logs
 from jobyard.executors.local.sandbox import Sandbox
 from jobyard.executors.local.script import script
 from jobyard.executors.local.stager import Stager
 from jobyard.executors.local.verdict import finished, verdict
 
-_log = structlog.get_logger(__name__)
+_log = structlog.stdlib.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +98,7 @@ class Attempt:
             _log.exception("attempt failed", attempt=self._spec.key)
             outcome, passing = Outcome.ERRORED, True
             self._story.note(f"the executor failed: {_reason(error)}")
+            kill_now(self._folder)
         if self._canceled:
             outcome, passing = Outcome.CANCELED, False
         self._finish(outcome, passing=passing)
@@ -129,7 +130,9 @@ class Attempt:
     async def _live(self) -> Outcome:
         work, folder = self._spec.work, self._folder
         self._canceled = self._canceled or folder.has(CANCELED)
-        if not folder.ready:
+        if folder.ready:
+            self._story.lines += folder.notes()
+        else:
             await self._make_ready()
         marks = folder.marks(len(work.commands))
         if not finished(work, marks):
@@ -170,7 +173,7 @@ class Attempt:
             text = os.fsencode(script(self._spec.key, plan.steps))
         except UnicodeEncodeError as error:
             raise Failure("a command or its environment holds text that is no Unicode") from error
-        folder.make_ready(text)
+        folder.make_ready(text, self._story.lines)
 
     async def _store(self, outcome: Outcome) -> None:
         """Of a job that was not canceled. What fails is told, and hides nothing that the commands did."""

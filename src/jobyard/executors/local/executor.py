@@ -15,8 +15,9 @@ from jobyard.executors.base import Executor, Handle, Observation, Phase, Spec
 from jobyard.executors.local.attempt import Attempt, Means
 from jobyard.executors.local.bell import Bell
 from jobyard.executors.local.folder import CANCELED, Folder
+from jobyard.executors.local.leader import kill_now
 
-_log = structlog.get_logger(__name__)
+_log = structlog.stdlib.get_logger(__name__)
 
 _KEY = re.compile(r"[A-Za-z0-9_-]+\.[0-9]+")
 
@@ -120,6 +121,8 @@ class LocalExecutor(Executor):
             await asyncio.wait({known.task})
         folder = self._folder(handle)
         try:
+            if folder and not known:
+                kill_now(folder)
             if folder and not folder.remove_if_small():
                 await asyncio.to_thread(folder.remove)
         except OSError:  # nothing that the caller could do about it

@@ -1,8 +1,8 @@
 """An attempt on disk: one directory, named after it. The script's marks in it are told in `script.py`.
 
 Beside those: `spec.json` (the attempt was taken up), `view/` (the job's own files), `staging` (inputs began
-to arrive), `canceled` and `timed-out` (the end was asked for), `result.json` (it ended). `run.sh` is there
-once all is ready for the commands.
+to arrive), `run.sh` and `notes.json` (all is ready for the commands; what was told until then), `canceled`
+and `timed-out` (the end was asked for), `result.json` (it ended).
 """
 
 import os
@@ -41,7 +41,7 @@ class Folder:
 
     def take_up(self, spec: Spec) -> None:
         """Make what is missing."""
-        if self.has("spec.json"):
+        if self.has("spec.json") and self.spec():
             return
         for place in (self.path, self.view):
             with suppress(FileExistsError):
@@ -49,10 +49,10 @@ class Folder:
         self._write("spec.json", msgspec.json.encode(spec))
 
     def spec(self) -> Spec | None:
-        """None if the attempt was never taken up."""
+        """None if the attempt was never taken up, or a power cut has left nothing of it."""
         try:
             return msgspec.json.decode((self.path / "spec.json").read_bytes(), type=Spec)
-        except FileNotFoundError:
+        except (FileNotFoundError, msgspec.DecodeError):
             return None
 
     @property
@@ -84,8 +84,17 @@ class Folder:
         for name, data in files.items():
             (self.path / name).write_bytes(data)
 
-    def make_ready(self, script: bytes) -> None:
+    def make_ready(self, script: bytes, notes: Sequence[str]) -> None:
+        if notes:
+            self._write("notes.json", msgspec.json.encode(notes))
         self._write("run.sh", script)
+
+    def notes(self) -> list[str]:
+        """What was told until all was ready."""
+        try:
+            return msgspec.json.decode((self.path / "notes.json").read_bytes(), type=list[str])
+        except (FileNotFoundError, msgspec.DecodeError):
+            return []
 
     def forget_view(self) -> None:
         remove(self.view)
@@ -141,9 +150,10 @@ class Folder:
             return ""
 
     def result(self) -> Observation | None:
+        """None if it has not ended, or a power cut has left nothing of it."""
         try:
             return msgspec.json.decode((self.path / "result.json").read_bytes(), type=Observation)
-        except FileNotFoundError:
+        except (FileNotFoundError, msgspec.DecodeError):
             return None
 
     def keep_result(self, result: Observation) -> None:

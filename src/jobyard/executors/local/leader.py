@@ -76,6 +76,14 @@ class Leader:
             processes.sweep(self._pid)
 
 
+def kill_now(folder: Folder) -> None:
+    """End what still runs of an attempt that nobody follows any more."""
+    pid = folder.pid()
+    if pid is not None and processes.runs(pid, folder.path):
+        processes.tell(pid, signal.SIGKILL)
+        processes.sweep(pid)
+
+
 def _pauses(total_s: float) -> Iterator[float]:
     """Short at first, since a process may have begun just after the others were told."""
     pause = 0.05

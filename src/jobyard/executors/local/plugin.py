@@ -19,7 +19,7 @@ from jobyard.executors.local.executor import LocalExecutor
 from jobyard.executors.local.sandbox import Bubblewrap, Plain, Sandbox
 from jobyard.executors.local.stager import Stager
 
-_log = structlog.get_logger(__name__)
+_log = structlog.stdlib.get_logger(__name__)
 
 _PROBE_TIMEOUT_S = 10
 
