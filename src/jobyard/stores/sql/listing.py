@@ -35,6 +35,8 @@ _RARE = 20_000
 """So many entries of an index are read and sorted in a few milliseconds."""
 
 _LAST = chr(0x10FFFF)
+_LONGER_THAN_ANY_NAME = 4097
+_FIRST_SURROGATE, _SURROGATES = 0xD800, 0x800  # code points that are no characters
 _NO_NUMBER = 2**62
 
 
@@ -93,12 +95,21 @@ def _values(query: Query) -> dict[str, object]:
     if query.visible.owner is not None:
         values["owner"] = query.visible.owner
     if query.name_prefix:
-        values |= {"prefix": query.name_prefix, "prefix_end": query.name_prefix + _LAST}
+        values |= {"prefix": query.name_prefix, "prefix_end": _beyond(query.name_prefix)}
     for index, (key, value) in enumerate(query.tags.items()):
         values[f"key_{index}"] = key
         if value:
             values[f"value_{index}"] = value
     return values
+
+
+def _beyond(prefix: str) -> str:
+    """The first text after all that begin so, in the order of code points."""
+    stem = prefix.rstrip(_LAST)
+    if not stem:
+        return _LAST * _LONGER_THAN_ANY_NAME
+    following = ord(stem[-1]) + 1
+    return stem[:-1] + chr(following + _SURROGATES if following == _FIRST_SURROGATE else following)
 
 
 @lru_cache(256)

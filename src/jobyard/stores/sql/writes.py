@@ -110,7 +110,9 @@ def _insert_changes(connection: Connection, rows: Sequence[tuple[int, ChangeKind
 
 # Statements that run often are made once: making one costs more than running it.
 _NEWEST = select(jobs.c.number, jobs.c.created).order_by(jobs.c.number.desc()).limit(1)
-_FENCE = select(leases.c.fence).where(leases.c.name == bindparam("the_name"))
+_FENCE = select(leases.c.fence).where(
+    leases.c.name == bindparam("the_name"), leases.c.holder == bindparam("the_holder")
+)
 _SAVE = (
     update(jobs)
     .where(jobs.c.number == bindparam("the_number"), jobs.c.version == bindparam("was_version"))
@@ -155,7 +157,8 @@ def save(connection: Connection, requests: Sequence[Save]) -> Sequence[Job | Job
 
 
 def _is_held(connection: Connection, lease: Lease) -> bool:
-    return connection.execute(_FENCE, {"the_name": lease.name}).scalar() == lease.fence
+    held = connection.execute(_FENCE, {"the_name": lease.name, "the_holder": lease.holder}).scalar()
+    return held == lease.fence
 
 
 def want_cancel(connection: Connection, requests: Sequence[WantCancel]) -> Sequence[bool | JobyardError]:
