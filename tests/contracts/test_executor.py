@@ -557,6 +557,17 @@ async def test_cleaning_what_an_earlier_process_started_ends_it_first(yard: Yard
     assert [path.name for path in (yard.data / "attempts").iterdir()] == [".bell"]
 
 
+async def test_what_is_left_of_an_attempt_is_held_until_it_is_cleaned(yard: Yard) -> None:
+    first = yard.open()
+    handle = await first.start(spec(sh("true")))
+    await until(first, handle, lambda seen: seen.phase is Phase.ENDED)
+    await first.close()
+    second = yard.open()
+    assert list(await second.held()) == [handle]
+    await second.clean(handle)
+    assert list(await second.held()) == []
+
+
 async def test_what_was_never_started_is_gone(yard: Yard) -> None:
     executor = yard.open()
     assert (await executor.observe([Handle("never.1")]))[Handle("never.1")].phase is Phase.GONE

@@ -353,6 +353,13 @@ async def test_the_next_engine_goes_on_where_one_stopped(yard) -> None:
     assert (await yard.story(job)).count(State.COMPLETED) == 1
 
 
+async def test_what_an_engine_left_behind_of_an_ended_job_is_cleaned_by_the_next(yard) -> None:
+    yard.executor.show("ended.1", SUCCEEDED)
+    async with yard.engine():
+        await yard.executor.until(lambda: not yard.executor.present)
+    assert yard.executor.cleaned == ["ended.1"]
+
+
 async def test_the_next_engine_counts_what_still_runs(yard_of) -> None:
     yard = await yard_of(ScriptedExecutor(capacity=Amount(cores=1), begins=RUNNING))
     first, second = [await yard.store.create(sample_job()) for _ in range(2)]

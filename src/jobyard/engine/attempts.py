@@ -75,6 +75,9 @@ class Attempts:
             self._jobs[job.id] = job
             if key in handles:
                 self._started(job, handles[key])
+        for handle in await self._executor.held():
+            if handle not in self._ids:  # its job ended, and the engine before it could clean up
+                await self._executor.clean(handle)
 
     def amount_of(self, request: Request) -> Amount:
         return request.amount(self._executor.default)

@@ -90,6 +90,10 @@ class Executor(Protocol):
     storage: tuple[str, ...]
     """URL prefixes that inputs and outputs may have, for people to read: `file:///data/`, `https://`."""
 
+    async def held(self) -> Collection[Handle]:
+        """Every attempt of which anything is left on the backend, whichever process started it."""
+        ...
+
     async def start(self, spec: Spec) -> Handle:
         """Start it once: called again for the same `spec.key`, in this process or a later one, it returns
         the same handle and takes the attempt up where it was. After an exception nothing was started that

@@ -90,6 +90,10 @@ class ScriptedExecutor:
         self._attempts.setdefault(handle, self.begins)
         return handle
 
+    async def held(self) -> Collection[Handle]:
+        self._asked()
+        return list(self._attempts)
+
     async def find(self, keys: Collection[str]) -> Mapping[str, Handle]:
         self._asked()
         return {key: Handle(key) for key in keys if key in self._attempts}

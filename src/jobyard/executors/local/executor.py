@@ -65,6 +65,10 @@ class LocalExecutor(Executor):
         self._bell: Bell | None = None
 
     @override
+    async def held(self) -> Collection[Handle]:
+        return [Handle(path.name) for path in self._directory.iterdir() if _KEY.fullmatch(path.name)]
+
+    @override
     async def start(self, spec: Spec) -> Handle:
         handle = Handle(spec.key)
         if handle in self._known:
