@@ -143,7 +143,7 @@ class SqlStore:
         await self._writer.write(writes.release, lease)
 
     async def ping(self) -> None:
-        self._all(select(1))
+        self._all(select(jobs.c.number).limit(1))
 
     async def close(self) -> None:
         self._writer.close()

@@ -9,7 +9,7 @@ import asyncio
 import fcntl
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -124,10 +124,11 @@ def _transaction(connection: Connection, batch: list[_Write]) -> list[Any]:
         results: list[Any] = []
         for apply, writes in groupby(batch, key=lambda write: write.apply):
             results.extend(apply(connection, [write.request for write in writes]))
+        connection.exec_driver_sql("COMMIT")
     except BaseException:
-        connection.exec_driver_sql("ROLLBACK")
+        with suppress(SQLAlchemyError):  # after some failures SQLite has rolled back by itself
+            connection.exec_driver_sql("ROLLBACK")
         raise
-    connection.exec_driver_sql("COMMIT")
     return results
 
 
