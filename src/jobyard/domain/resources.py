@@ -5,6 +5,9 @@ from dataclasses import dataclass
 GB = 10**9
 """Bytes in a GB, wherever a protocol says GB (contract tes 1.7)."""
 
+_MOST = 2**62
+"""Bytes: more than any machine has."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Amount:
@@ -45,6 +48,10 @@ class Request:
         """The countable part, with `default` where nothing was asked; in bytes."""
         return Amount(
             cores=self.cores or default.cores,
-            memory=int(self.memory_gb * GB) if self.memory_gb else default.memory,
-            disk=int(self.disk_gb * GB) if self.disk_gb else default.disk,
+            memory=_bytes(self.memory_gb) if self.memory_gb else default.memory,
+            disk=_bytes(self.disk_gb) if self.disk_gb else default.disk,
         )
+
+
+def _bytes(gb: float) -> int:
+    return int(min(gb * GB, _MOST))  # what a float can hold, times 10^9, may be infinite
