@@ -17,7 +17,8 @@ from jobyard.testing.scripted import FINALIZING, GONE, RUNNING, STARTING, SUCCEE
 
 POLICY = Policy(retry_delay=timedelta(seconds=10), retry_delay_max=timedelta(minutes=1))
 PHASES = list(Phase)
-LINES = st.lists(st.sampled_from(["pulling", "stored"]), max_size=3)  # repeated lines are lines of their own
+SELDOM = st.sampled_from([False, False, False, True])
+LINES = st.lists(st.sampled_from(["pulling", "stored"]), max_size=2)  # repeated lines are lines of their own
 
 
 class Life(RuleBasedStateMachine):
@@ -40,16 +41,18 @@ class Life(RuleBasedStateMachine):
     def place(self) -> None:
         self.keep(self.job.move(State.INITIALIZING))
 
-    @precondition(lambda self: not self.job.state.terminal)
-    @rule()
-    def cancel(self) -> None:
-        self.job = replace(self.job, wanted=Wanted.CANCEL)
+    @precondition(lambda self: not self.job.state.terminal and self.job.wanted is Wanted.RUN)
+    @rule(really=SELDOM)
+    def cancel(self, really) -> None:
+        self.job = replace(self.job, wanted=Wanted.CANCEL) if really else self.job
 
     @precondition(lambda self: self.backend.phase not in {Phase.GONE, Phase.ENDED})
-    @rule(phase=st.sampled_from(PHASES[1:]), lines=LINES, commands=st.integers(0, 2), data=st.data())
-    def go_on(self, phase, lines, commands, data) -> None:
+    @rule(
+        phases=st.sampled_from([0, 0, 0, 1, 1, 2, 3]), lines=LINES, commands=st.integers(0, 2), data=st.data()
+    )
+    def go_on(self, phases, lines, commands, data) -> None:
         """The backend goes on, perhaps through several phases that nobody sees."""
-        phase = max(phase, self.backend.phase, key=PHASES.index)
+        phase = PHASES[min(PHASES.index(self.backend.phase) + phases, len(PHASES) - 1)]
         is_end = phase is Phase.ENDED
         self.backend = replace(
             self.backend,
@@ -60,10 +63,11 @@ class Life(RuleBasedStateMachine):
             commands=(CommandLog(exit_code=0),) * max(commands, len(self.backend.commands)),
         )
 
-    @rule()
-    def lose(self) -> None:
+    @precondition(lambda self: self.backend.phase is not Phase.GONE)
+    @rule(really=SELDOM)
+    def lose(self, really) -> None:
         """The backend forgets."""
-        self.backend = GONE
+        self.backend = GONE if really else self.backend
 
     @rule()
     def restart(self) -> None:
@@ -77,14 +81,14 @@ class Life(RuleBasedStateMachine):
             self.job.state in ON_A_BACKEND or self.job.state.terminal or self.job.wanted is Wanted.CANCEL
         )
     )
-    @rule(saved=st.booleans())
-    def look(self, saved) -> None:
+    @rule(dies=SELDOM)
+    def look(self, dies) -> None:
         seen = self.backend if self.handle else GONE
         before = self.job
         decision = decide(before, seen, now=NOON, policy=POLICY)
         assert decide(before, seen, now=NOON, policy=POLICY) == decision
-        if not saved:
-            return  # the engine dies between look and save
+        if dies:
+            return  # between look and save
         if seen.phase is not Phase.GONE and decision.steps:
             self.told[before.attempt.number] = seen.system_log
         for step in decision.steps:
@@ -146,7 +150,7 @@ class Life(RuleBasedStateMachine):
             assert list(attempt.system_log[: len(warnings)]) == warnings
 
 
-Life.TestCase.settings = settings(max_examples=300, stateful_step_count=30, deadline=None)
+Life.TestCase.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
 TestLife = Life.TestCase
 
 
