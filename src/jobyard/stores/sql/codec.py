@@ -93,9 +93,14 @@ class Reader:
         if seen is not None and seen[0] == row.version:
             return seen[1]
         job = _job(row)
-        if len(row.document) + len(row.progress) <= _CACHEABLE_BYTES:
+        if cacheable(row):
             self._seen[number] = (row.version, job)
         return job
+
+
+def cacheable(row: Row[*tuple[Any, ...]]) -> bool:
+    """Whether the job is small enough to be kept in memory."""
+    return len(row.document) + len(row.progress) <= _CACHEABLE_BYTES
 
 
 def _size(entry: tuple[int, Job]) -> int:

@@ -7,10 +7,10 @@ them to another thread. Longer ones and all writes have threads of their own (do
 import asyncio
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Row, Select, bindparam, create_engine, event, func, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -21,19 +21,23 @@ from jobyard.domain.state import ON_A_BACKEND, Standing, State, Wanted
 from jobyard.stores.base import Brief, Change, ChangeKind, Lease, Once, Query, Visibility, Waiting
 from jobyard.stores.sql import codec, listing, writes
 from jobyard.stores.sql.bell import Bell
+from jobyard.stores.sql.freshness import FreshCache, Freshness
 from jobyard.stores.sql.tables import changes, documents, jobs
 from jobyard.stores.sql.writer import Writer
 
 _BUSY_SECONDS = 20
+_CACHED_JOBS = 1024
+_CACHED_STANDINGS = 8192
 
 AnyRow = Row[*tuple[Any, ...]]
+T = TypeVar("T")
 Read = Callable[[Connection], Sequence[AnyRow]]
 
 _WHOLE = select(jobs, documents.c.document).join_from(jobs, documents, jobs.c.number == documents.c.number)
 _BY_ID = _WHOLE.where(jobs.c.id == bindparam("id"))
 _BY_NUMBER = _WHOLE.where(jobs.c.number == bindparam("number"))
 _BRIEF = select(jobs.c.number, jobs.c.id, jobs.c.state, jobs.c.wanted)
-_STANDING = select(jobs.c.state, jobs.c.wanted).where(jobs.c.id == bindparam("id"))
+_STANDING = select(jobs.c.state, jobs.c.wanted, jobs.c.owner).where(jobs.c.id == bindparam("id"))
 _WAITING = (
     select(jobs.c.number, jobs.c.id, jobs.c.cores, jobs.c.memory_gb, jobs.c.disk_gb, jobs.c.not_before)
     .where(jobs.c.state == State.QUEUED.value, jobs.c.number > bindparam("after"))
@@ -79,18 +83,34 @@ class SqlStore:
         self._reading = self._engine.connect()
         self._reader = codec.Reader()
         self._bell = Bell(path.with_name("wake"))
-        self._writer = Writer(self._engine, path.with_name("turn.lock"), self._bell.ring)
+        self._freshness = Freshness(path.with_name("freshness"))
+        self._jobs: FreshCache[Job] = FreshCache(self._freshness, _CACHED_JOBS)
+        self._standings: FreshCache[tuple[str, Standing]] = FreshCache(self._freshness, _CACHED_STANDINGS)
+        self._writer = Writer(self._engine, path.with_name("turn.lock"), self._changing, self._bell.ring)
 
     async def create(self, job: Job, *, once: Once | None = None) -> Job:
         stored = await self._writer.write(writes.create, writes.Create(job, once))
         return stored if isinstance(stored, Job) else self._reader.job(self._one(_BY_NUMBER, number=stored))
 
     async def get(self, id: JobId, visible: Visibility) -> Job:
-        return self._reader.job(self._one(_seen(_BY_ID, visible), id=id))
+        job = self._jobs.get(id)
+        if job is None:
+            count = self._freshness.count(id)
+            row = self._one(_BY_ID, id=id)
+            job = self._reader.job(row)
+            if codec.cacheable(row):
+                self._jobs.keep(id, count, job)
+        return _seen(job, job.owner, visible)
 
     async def standing(self, id: JobId, visible: Visibility) -> Standing:
-        row = self._one(_seen(_STANDING, visible), id=id)
-        return _STANDINGS[row.state, row.wanted]
+        known = self._standings.get(id)
+        if known is None:
+            count = self._freshness.count(id)
+            row = self._one(_STANDING, id=id)
+            known = (row.owner, _STANDINGS[row.state, row.wanted])
+            self._standings.keep(id, count, known)
+        owner, standing = known
+        return _seen(standing, owner, visible)
 
     async def list(self, query: Query) -> Sequence[Job]:
         return [self._reader.job(row) for row in await self._page(_WHOLE, query)]
@@ -145,8 +165,12 @@ class SqlStore:
     async def ping(self) -> None:
         self._all(select(jobs.c.number).limit(1))
 
+    def _changing(self, requests: Sequence[object]) -> AbstractContextManager[None]:
+        return self._freshness.changing(writes.touched(requests))
+
     async def close(self) -> None:
         self._writer.close()
+        self._freshness.close()
         self._reading.close()
         self._engine.dispose()
         self._bell.close()
@@ -174,12 +198,14 @@ class SqlStore:
         with _translated():
             row = self._reading.execute(statement, values).first()
         if row is None:
-            raise NotFound(f"no job {values.get('id', '')}")
+            raise NotFound("no such job")
         return row
 
 
-def _seen(statement: Select[Any], visible: Visibility) -> Select[Any]:
-    return statement if visible.owner is None else statement.where(jobs.c.owner == visible.owner)
+def _seen(read: T, owner: str, visible: Visibility) -> T:
+    if visible.owner is not None and visible.owner != owner:
+        raise NotFound("no such job")
+    return read
 
 
 @contextmanager

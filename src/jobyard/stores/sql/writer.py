@@ -9,7 +9,7 @@ import asyncio
 import fcntl
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -32,6 +32,8 @@ Apply = Callable[[Connection, Sequence[R]], Sequence[T | JobyardError]]
 """Carries out writes of one kind, in order; gives for each its result, or why it was refused. What is refused
 has written nothing."""
 
+Around = Callable[[Sequence[Any]], AbstractContextManager[None]]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Write:
@@ -44,11 +46,12 @@ class _Write:
 class Writer:
     """The one thread of this process that writes."""
 
-    def __init__(self, engine: Engine, turn: Path, committed: Callable[[], None]) -> None:
-        """Writers of other processes that name the same file `turn` take turns with this one. `committed` is
-        called, in the thread, after each commit.
+    def __init__(self, engine: Engine, turn: Path, around: Around, committed: Callable[[], None]) -> None:
+        """Writers of other processes that name the same file `turn` take turns with this one. `around` is
+        entered for each transaction, with its requests; `committed` is called after it. Both in the thread.
         """
         self._engine = engine
+        self._around = around
         self._turn = os.open(turn, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         self._committed = committed
         self._waiting: SimpleQueue[_Write | None] = SimpleQueue()
@@ -107,7 +110,7 @@ class Writer:
 
     def _commit(self, connection: Connection, batch: list[_Write]) -> list[Any]:
         try:
-            with self._in_turn():
+            with self._in_turn(), self._around([write.request for write in batch]):
                 results = _transaction(connection, batch)
         except Exception as error:  # noqa: BLE001 (it is given to the caller whose write it was)
             if len(batch) == 1:

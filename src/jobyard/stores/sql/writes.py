@@ -1,6 +1,6 @@
 """What is written, each as one function from a connection and requests to results (see `writer.Apply`)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -42,6 +42,18 @@ class Acquire:
     holder: str
     ttl: timedelta
     at: datetime
+
+
+def touched(requests: Iterable[object]) -> Iterator[JobId]:
+    """The jobs that these requests may change."""
+    for request in requests:
+        match request:
+            case Save(was=job):
+                yield job.id
+            case WantCancel(id=id):
+                yield id
+            case _:  # a new job was read by nobody, and a lease is no job
+                pass
 
 
 def create(connection: Connection, requests: Sequence[Create]) -> Sequence[Job | int | JobyardError]:
