@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -192,9 +191,6 @@ async def test_live_tails_of_the_streams_are_recorded_while_a_command_runs(yard)
             yard.executor.show(f"{job.id}.1", replace(RUNNING, commands=(log,)))
             await yard.until(job, lambda now, log=log: now.attempt.commands == (log,))
     assert (await yard.get(job)).state is State.RUNNING
-
-
-Enter = Callable[..., Awaitable[None]]
 
 
 async def enter_queued(yard, job) -> None:
@@ -489,3 +485,14 @@ async def test_an_attempt_still_starting_can_be_observed_any_number_of_times(yar
         yard.executor.show(f"{job.id}.1", replace(SUCCEEDED, system_log=("pulling the image", "stored")))
         done = await yard.until_in(job, State.COMPLETED)
     assert done.attempt.system_log == ("pulling the image", "stored")
+
+
+async def test_more_jobs_than_the_line_takes_all_run_in_their_order(yard_of) -> None:
+    executor = ScriptedExecutor(capacity=Amount(cores=1, memory=10**12, disk=10**12), begins=SUCCEEDED)
+    yard = await yard_of(executor)
+    yard.options = replace(yard.options, line=4)
+    jobs = [await yard.store.create(sample_job()) for _ in range(30)]
+    async with yard.engine():
+        for job in jobs:
+            await yard.until_in(job, State.COMPLETED)
+    assert [spec.job for spec in executor.started] == [job.id for job in jobs]
