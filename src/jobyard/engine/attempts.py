@@ -1,5 +1,6 @@
 """Looks after the jobs that are on an executor: observes, decides (`reconcile`), saves, acts."""
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from jobyard.domain.job import Job, JobId
 from jobyard.domain.resources import Amount, Request
 from jobyard.domain.state import State
 from jobyard.engine.reconcile import Decision, Effect, Policy, decide, record
-from jobyard.executors.base import Executor, Handle, Observation, Outcome, Phase, Spec
+from jobyard.executors.base import Executor, Handle, Observation, Outcome, Phase, Spec, attempt_key
 from jobyard.stores.base import JobStore, Lease, Visibility
 
 log = structlog.stdlib.get_logger(__name__)
@@ -69,7 +70,7 @@ class Attempts:
 
     async def adopt(self, jobs: Sequence[Job]) -> None:
         """Look after jobs that an engine before this one put on the executor, or was about to."""
-        keys = {f"{job.id}.{job.attempt.number}": job for job in jobs}
+        keys = {attempt_key(job.id, job.attempt.number): job for job in jobs}
         handles = await self._executor.find(keys)
         for key, job in keys.items():
             self._jobs[job.id] = job
@@ -133,14 +134,17 @@ class Attempts:
         }
         if not running:
             return
-        for handle, seen in (await self._executor.observe(running)).items():
-            job = running[handle]
-            recorded = job.with_attempt(record(job.attempt, seen))
-            if seen.phase is Phase.RUNNING and recorded != job and self._jobs.get(job.id) is job:
-                try:
-                    self._jobs[job.id] = await self._save(job, recorded)
-                except Conflict:
-                    log.debug("progress not recorded, the job has moved on", job=job.id)
+        seen = await self._executor.observe(running)
+        await asyncio.gather(*(self._record(job, seen[handle]) for handle, job in running.items()))
+
+    async def _record(self, job: Job, seen: Observation) -> None:
+        recorded = job.with_attempt(record(job.attempt, seen))
+        if seen.phase is not Phase.RUNNING or recorded == job or self._jobs.get(job.id) is not job:
+            return
+        try:
+            self._jobs[job.id] = await self._save(job, recorded)
+        except Conflict:
+            log.debug("progress not recorded, the job has moved on", job=job.id)
 
     async def _observe(self, job: Job) -> Observation:
         if job.id in self._failures:

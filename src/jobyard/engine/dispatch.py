@@ -24,17 +24,23 @@ class Dispatch:
         attempts: Attempts,
         queue: Queue,
         *,
+        line: int,
         clock: Callable[[], datetime],
         reconcile: Callable[[JobId], None],
     ) -> None:
-        """`reconcile` is called, and must return at once, for each job to be looked at."""
+        """About `line` jobs at the most are kept in memory. `reconcile` is called for each job to be looked
+        at, and must return at once.
+        """
         self._store = store
         self._attempts = attempts
         self._queue = queue
+        self._line = line
         self._clock = clock
         self._reconcile = reconcile
         self._newest = 0
         """Number of the newest job put in line."""
+        self._more = False
+        """Whether others may wait behind it."""
         self._sequence = 0
         """The last change read."""
         self._room = asyncio.Event()
@@ -62,6 +68,8 @@ class Dispatch:
         self._room.clear()
         while entry := self._queue.next():
             self._reconcile(entry.id)
+        if self._more and len(self._queue) < self._line // 2:
+            await self._load_waiting()
 
     async def settle(self, id: JobId) -> None:
         """Put a job on the executor whose turn it is; end one that no turn will ever come for."""
@@ -105,10 +113,16 @@ class Dispatch:
         self._line_up(Waiting(job.number, job.id, request, job.not_before))
 
     async def _load_waiting(self) -> None:
-        while page := await self._store.waiting(self._newest, _PAGE):
+        """As many as the line takes; the others wait in the store until it is shorter."""
+        self._more = True
+        while len(self._queue) < self._line:
+            page = await self._store.waiting(self._newest, _PAGE)
             for waiting in page:
                 self._line_up(waiting)
-            self._newest = page[-1].number
+                self._newest = waiting.number
+            if not page:
+                self._more = False
+                return
 
     def _line_up(self, waiting: Waiting) -> None:
         delay = (waiting.not_before - self._clock()).total_seconds() if waiting.not_before else 0

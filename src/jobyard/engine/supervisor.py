@@ -30,6 +30,8 @@ class Options:
     poll_interval: timedelta
     log_interval: timedelta
     policy: Policy
+    line: int = 20_000
+    """Queued jobs that are kept in memory; the others wait in the store."""
 
 
 class Engine:
@@ -80,7 +82,14 @@ class Engine:
             hooks=hooks,
         )
         queue = Queue(self._executor.capacity)
-        dispatch = Dispatch(self._store, attempts, queue, clock=self._clock, reconcile=work.put)
+        dispatch = Dispatch(
+            self._store,
+            attempts,
+            queue,
+            line=self._options.line,
+            clock=self._clock,
+            reconcile=work.put,
+        )
         present = await self._store.on_backend()
         for job in present:
             dispatch.hold(job)

@@ -19,6 +19,11 @@ from jobyard.domain.work import Work
 Handle = NewType("Handle", str)
 
 
+def attempt_key(job: JobId, attempt: int) -> str:
+    """Names an attempt everywhere: directories, pods, scheduler jobs."""
+    return f"{job}.{attempt}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
     """One attempt at a job's work."""
@@ -33,8 +38,7 @@ class Spec:
 
     @property
     def key(self) -> str:
-        """Names the attempt everywhere: directories, pods, scheduler jobs."""
-        return f"{self.job}.{self.attempt}"
+        return attempt_key(self.job, self.attempt)
 
 
 class Phase(StrEnum):
