@@ -98,7 +98,8 @@ class Attempts:
     async def end(self, job: Job, state: State, *, was: Job) -> None:
         """End a queued job that cannot run. One that has changed meanwhile is left to the next look."""
         with contextlib.suppress(Conflict):
-            await self._save(was, job.move(state))
+            ended = replace(job.attempt, ended=self._clock())
+            await self._save(was, job.with_attempt(ended).move(state))
 
     async def reconcile(self, id: JobId) -> None:
         """Bring one job nearer to what is wanted; to be called whenever something about it may have changed.
@@ -135,7 +136,7 @@ class Attempts:
         if not running:
             return
         seen = await self._executor.observe(running)
-        await asyncio.gather(*(self._record(job, seen[handle]) for handle, job in running.items()))
+        await asyncio.gather(*(self._record(job, seen.get(handle, _GONE)) for handle, job in running.items()))
 
     async def _record(self, job: Job, seen: Observation) -> None:
         recorded = job.with_attempt(record(job.attempt, seen))

@@ -43,6 +43,7 @@ class Dispatch:
         """Whether others may wait behind it."""
         self._sequence = 0
         """The last change read."""
+        self._loading = asyncio.Lock()
         self._room = asyncio.Event()
         self._later: dict[JobId, asyncio.TimerHandle] = {}
         self._too_large: dict[JobId, Amount] = {}
@@ -114,15 +115,16 @@ class Dispatch:
 
     async def _load_waiting(self) -> None:
         """As many as the line takes; the others wait in the store until it is shorter."""
-        self._more = True
-        while len(self._queue) < self._line:
-            page = await self._store.waiting(self._newest, _PAGE)
-            for waiting in page:
-                self._line_up(waiting)
-                self._newest = waiting.number
-            if not page:
-                self._more = False
-                return
+        async with self._loading:
+            self._more = True
+            while len(self._queue) < self._line:
+                page = await self._store.waiting(self._newest, _PAGE)
+                for waiting in page:
+                    self._line_up(waiting)
+                    self._newest = waiting.number
+                if not page:
+                    self._more = False
+                    return
 
     def _line_up(self, waiting: Waiting) -> None:
         delay = (waiting.not_before - self._clock()).total_seconds() if waiting.not_before else 0

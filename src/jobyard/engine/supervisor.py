@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from jobyard.domain.errors import Fenced, Unavailable
-from jobyard.domain.job import JobId
+from jobyard.domain.job import Job, JobId
 from jobyard.engine.attempts import Attempts, Hooks
 from jobyard.engine.dispatch import Dispatch
 from jobyard.engine.queue import Queue
@@ -68,66 +68,14 @@ class Engine:
         return None
 
     async def _under(self, lease: Lease, stop: asyncio.Event, ready: Callable[[], None]) -> None:
-        work: WorkQueue[JobId] = WorkQueue(lambda job_id: self._work(dispatch, attempts, job_id))
-        hooks = Hooks(
-            freed=lambda job_id: dispatch.free(job_id),  # noqa: PLW0108 (dispatch comes later)
-            requeued=lambda job: dispatch.requeue(job),  # noqa: PLW0108
-        )
-        attempts = Attempts(
-            self._store,
-            self._executor,
-            lease=lease,
-            policy=self._options.policy,
-            clock=self._clock,
-            hooks=hooks,
-        )
-        queue = Queue(self._executor.capacity)
-        dispatch = Dispatch(
-            self._store,
-            attempts,
-            queue,
-            line=self._options.line,
-            clock=self._clock,
-            reconcile=work.put,
-        )
-        present = await self._store.on_backend()
-        for job in present:
-            dispatch.hold(job)
-        await attempts.adopt(present)
-        await dispatch.load()
-        for job in present:
-            work.put(job.id)
+        tenure = _Tenure(self._store, self._executor, self._options, lease, self._clock)
+        await tenure.begin()
         ready()
-        loops = {
-            "changes": self._forever(lambda: self._read_changes(dispatch)),
-            "dispatch": self._forever(dispatch.start_what_fits),
-            "executor": self._forever(lambda: self._hear_executor(attempts, work)),
-            "progress": self._every(self._options.log_interval, attempts.record_progress),
-            "lease": self._every(self._options.lease_ttl / 3, lambda: self._renew(lease)),
-            "poll": self._every(self._options.poll_interval, lambda: self._look_at_all(attempts, work)),
-            "work": work.broken(),
-        }
+        renewing = _every(self._options.lease_ttl / 3, lambda: self._renew(lease))
         try:
-            await _until(stop, loops)
+            await _until(stop, {"lease": renewing, **tenure.loops()})
         finally:
-            await work.close()
-
-    async def _work(self, dispatch: Dispatch, attempts: Attempts, id: JobId) -> None:
-        await dispatch.settle(id)
-        await attempts.reconcile(id)
-
-    async def _read_changes(self, dispatch: Dispatch) -> None:
-        await dispatch.read_changes()
-        await self._store.changed(self._options.poll_interval)
-
-    async def _hear_executor(self, attempts: Attempts, work: WorkQueue[JobId]) -> None:
-        for id in attempts.jobs_of(await self._executor.changed()):
-            work.put(id)
-
-    async def _look_at_all(self, attempts: Attempts, work: WorkQueue[JobId]) -> None:
-        """The safety net under the executor's wake-ups."""
-        for id in attempts.ids():
-            work.put(id)
+            await tenure.end()
 
     async def _acquire(self) -> Lease | None:
         return await self._store.acquire(
@@ -138,21 +86,102 @@ class Engine:
         if await self._acquire() != lease:
             raise Fenced("the engine's lease has gone to another engine")
 
-    async def _forever(self, step: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            try:
-                await step()
-            except Unavailable:
-                log.exception("the loop goes on after an outage")
-                await asyncio.sleep(1)
 
-    async def _every(self, period: timedelta, step: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            await asyncio.sleep(period.total_seconds())
-            try:
-                await step()
-            except Unavailable:
-                log.exception("the loop goes on after an outage")
+class _Tenure:
+    """What an engine does while it holds its lease."""
+
+    def __init__(
+        self,
+        store: JobStore,
+        executor: Executor,
+        options: Options,
+        lease: Lease,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._executor = executor
+        self._options = options
+        self._work = WorkQueue(self._look_at)
+        self._attempts = Attempts(
+            store,
+            executor,
+            lease=lease,
+            policy=options.policy,
+            clock=clock,
+            hooks=Hooks(freed=self._freed, requeued=self._requeued),
+        )
+        self._dispatch = Dispatch(
+            store,
+            self._attempts,
+            Queue(executor.capacity),
+            line=options.line,
+            clock=clock,
+            reconcile=self._work.put,
+        )
+
+    async def begin(self) -> None:
+        """Learn what there is, and go on with it."""
+        present = await self._store.on_backend()
+        for job in present:
+            self._dispatch.hold(job)
+        await self._attempts.adopt(present)
+        await self._dispatch.load()
+        await self._look_at_all()
+
+    def loops(self) -> Mapping[str, Awaitable[None]]:
+        options = self._options
+        return {
+            "changes": _forever(self._read_changes),
+            "dispatch": _forever(self._dispatch.start_what_fits),
+            "executor": _forever(self._hear_executor),
+            "progress": _every(options.log_interval, self._attempts.record_progress),
+            "poll": _every(options.poll_interval, self._look_at_all),
+            "work": self._work.broken(),
+        }
+
+    async def end(self) -> None:
+        await self._work.close()
+
+    async def _look_at(self, id: JobId) -> None:
+        await self._dispatch.settle(id)
+        await self._attempts.reconcile(id)
+
+    async def _read_changes(self) -> None:
+        await self._dispatch.read_changes()
+        await self._store.changed(self._options.poll_interval)
+
+    async def _hear_executor(self) -> None:
+        for id in self._attempts.jobs_of(await self._executor.changed()):
+            self._work.put(id)
+
+    async def _look_at_all(self) -> None:
+        """The safety net under the executor's wake-ups."""
+        for id in self._attempts.ids():
+            self._work.put(id)
+
+    def _freed(self, id: JobId) -> None:
+        self._dispatch.free(id)
+
+    def _requeued(self, job: Job) -> None:
+        self._dispatch.requeue(job)
+
+
+async def _forever(step: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        try:
+            await step()
+        except Unavailable:
+            log.exception("the loop goes on after an outage")
+            await asyncio.sleep(1)
+
+
+async def _every(period: timedelta, step: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await asyncio.sleep(period.total_seconds())
+        try:
+            await step()
+        except Unavailable:
+            log.exception("the loop goes on after an outage")
 
 
 async def _until(stop: asyncio.Event, loops: Mapping[str, Awaitable[None]]) -> None:
