@@ -34,7 +34,7 @@ check: $(SYNCED) ## Fast checks: lint, format, types, import contracts, fast tes
 	$(call step,ruff format,$(BIN)/ruff format --check)
 	$(call step,mypy,$(BIN)/mypy && $(BIN)/mypy bench examples)
 	$(call step,lint-imports,$(BIN)/lint-imports)
-	$(call step,fast tests,$(BIN)/pytest -q -m 'not slow')
+	$(call step,fast tests,$(BIN)/pytest -q -n auto -m 'not slow')
 
 test: $(SYNCED) ## All tests, with real servers and tools (minutes)
 	$(call step,all tests,$(BIN)/pytest --durations=10)

@@ -42,7 +42,8 @@ class Gate:
 
     @property
     def command(self) -> list[str]:
-        return [sys.executable, "-c", VISIT, self.url]
+        # Not the one of this environment: a job does not see it, if it lies under /tmp.
+        return [os.path.realpath(sys.executable), "-c", VISIT, self.url]
 
     def wait_for_arrival(self) -> None:
         self.arrivals.get(timeout=DEADLINE)

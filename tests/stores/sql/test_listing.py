@@ -100,16 +100,19 @@ WALKING = {
     "one standing": query(standings=frozenset({DONE})),
     "tag": query(tags=COMMON_TAG),
     "any value of a tag": query(tags={"all": ""}),
+    "a tag that few have": query(tags=RARE_TAG),
+    "a value that few have": query(tags=RARE_VALUE),
     "two tags": query(tags={"all": "x", "odd": ""}),
     "name": query(name_prefix="common-"),
+    "name, by its first letters": query(name_prefix="com"),
+    "name, by one letter": query(name_prefix="c"),
     "name and tag": query(tags=COMMON_TAG, name_prefix="common-"),
     "name, tag and standing": query(tags=COMMON_TAG, name_prefix="common-", standings=frozenset({DONE})),
     "owner": query(visible=Visibility(owner="ada")),
 }
 
 RARE = {
-    "tag": (query(tags=RARE_TAG), "tags"),
-    "value of a tag": (query(tags=RARE_VALUE), "ix_tags_key_value_number"),
+    "tag with a common name": (query(tags=RARE_TAG, name_prefix="common-"), "tags"),
     "name": (query(name_prefix="rare-"), "ix_jobs_name_number"),
     "standing beside a common name": (
         query(name_prefix="common-", standings=frozenset({QUEUED})),

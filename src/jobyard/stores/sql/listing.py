@@ -1,8 +1,9 @@
 """Which jobs are on a page: a query whose cost does not grow with the number of jobs.
 
-Jobs are walked in one index's order and the other conditions are checked on the way. That is quick as long as
-the conditions are met often; where one is met rarely, its own index is read whole and sorted. `page` asks the
-indexes, each for a bounded count, which is the case.
+Jobs are walked in one index's order and the other conditions are checked on the way. That is quick as long
+as the conditions are met often; where one is met rarely, its own index is read whole and sorted. `page` asks
+the indexes, each for a bounded count, which is the case. What stays slow is a pair of conditions that tens of
+thousands of jobs meet, each, and hardly any job both.
 
 Statements are made once for each shape of query and take their values as parameters: making one costs more
 than running it.
@@ -29,10 +30,13 @@ from sqlalchemy import (
 
 from jobyard.domain.state import Standing
 from jobyard.stores.base import Query
-from jobyard.stores.sql.tables import jobs, tags
+from jobyard.stores.sql.tables import STEMS, jobs, stem_column, tags
 
 _RARE = 20_000
-"""So many entries of an index are read and sorted in a few milliseconds."""
+"""So many entries of an index are read and sorted in a few milliseconds: less than a walk may take that looks
+for several conditions at once."""
+_RARE_ALONE = 2_000
+"""The same for one condition, for which a walk along its index looks at little else."""
 
 _LAST = chr(0x10FFFF)
 _LONGER_THAN_ANY_NAME = 4097
@@ -46,6 +50,8 @@ class _Shape:
 
     owned: bool
     prefixed: bool
+    stem: int
+    """Length of the indexed beginning of a name that the prefix fixes; 0 if it is too short for any."""
     standings: frozenset[Standing] | None
     tags: tuple[bool, ...]
     """For each tag, whether it has a value to match."""
@@ -70,24 +76,29 @@ def page(connection: Connection, query: Query, columns: Select[Any]) -> Page:
     shape = _Shape(
         owned=query.visible.owner is not None,
         prefixed=bool(query.name_prefix),
+        stem=max((length for length in STEMS if length <= len(query.name_prefix)), default=0),
         standings=query.standings,
         tags=tuple(bool(value) for value in query.tags.values()),
     )
-    values = _values(query)
+    values = _values(query, shape.stem)
     if bounded(query):
         return Page(_by_standing(columns, shape.standings), values)
-    rare = next(
-        (
-            source
-            for source in range(len(_sources(shape)))
-            if connection.execute(_count(shape, source), values).scalar_one() < _RARE
-        ),
-        None,
-    )
-    return Page(_filtered(columns, shape, rare), values)
+    return Page(_filtered(columns, shape, _rare(connection, shape, values)), values)
 
 
-def _values(query: Query) -> dict[str, object]:
+def _rare(connection: Connection, shape: _Shape, values: dict[str, object]) -> int | None:
+    """The first source with few entries. One tag alone is walked in any case: all its entries are met."""
+    sources = len(_sources(shape))
+    if sources == 1 and shape.tags and not shape.owned:
+        return None
+    most = _RARE_ALONE if sources == 1 else _RARE
+    for source in range(sources):
+        if connection.execute(_count(shape, source, most), values).scalar_one() < most:
+            return source
+    return None
+
+
+def _values(query: Query, stem: int) -> dict[str, object]:
     values: dict[str, object] = {
         "limit": query.limit,
         "before": _NO_NUMBER if query.before is None else query.before,
@@ -96,6 +107,8 @@ def _values(query: Query) -> dict[str, object]:
         values["owner"] = query.visible.owner
     if query.name_prefix:
         values |= {"prefix": query.name_prefix, "prefix_end": _beyond(query.name_prefix)}
+    if stem:
+        values["stem"] = query.name_prefix[:stem]
     for index, (key, value) in enumerate(query.tags.items()):
         values[f"key_{index}"] = key
         if value:
@@ -127,19 +140,21 @@ def _by_standing(columns: Select[Any], standings: frozenset[Standing] | None) ->
 
 
 @lru_cache(256)
-def _count(shape: _Shape, source: int) -> Select[Any]:
-    return select(func.count()).select_from(_sources(shape)[source].limit(_RARE).subquery())
+def _count(shape: _Shape, source: int, most: int) -> Select[Any]:
+    return select(func.count()).select_from(_sources(shape)[source].limit(most).subquery())
 
 
 @lru_cache(256)
 def _filtered(columns: Select[Any], shape: _Shape, rare: int | None) -> Select[Any]:
-    """Through the entries of a rare source if there is one, else along the first tag, else along all jobs."""
+    """Through the entries of a rare source, or else along the first tag, names that begin alike, all jobs."""
     conditions = _conditions(shape)
     if rare is not None:
         return _newest(columns.where(*conditions), _sources(shape)[rare].subquery())
     if shape.tags:
         tagged = _tagged(0, valued=shape.tags[0]).join_from(tags, jobs, jobs.c.number == tags.c.number)
         return _newest(columns, _cut(tagged.where(*conditions), tags.c.number).subquery())
+    if shape.stem:
+        conditions.append(jobs.c[stem_column(shape.stem)] == bindparam("stem"))
     return _cut(columns.where(*conditions), jobs.c.number)
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import (
     BigInteger,
     Column,
+    Computed,
     Dialect,
     Double,
     ForeignKey,
@@ -52,6 +53,15 @@ class Instant(TypeDecorator[datetime]):
         return None if value is None else _EPOCH + timedelta(microseconds=value)
 
 
+STEMS = (3, 10, 24)
+"""Lengths, in characters, of the beginnings of names that are indexed in the order of `number`: with an index
+of whole names, all that begin alike would have to be sorted."""
+
+
+def stem_column(length: int) -> str:
+    return f"name_{length}"
+
+
 jobs = Table(
     "jobs",
     metadata,
@@ -69,7 +79,12 @@ jobs = Table(
     Column("not_before", Instant),
     Column("progress", LargeBinary, nullable=False),  # codec.Progress
     Index(None, "state", "wanted", "number"),
+    *(
+        Column(stem_column(length), String(length), Computed(f"substr(name, 1, {length})", persisted=False))
+        for length in STEMS
+    ),
     Index(None, "name", "number"),
+    *(Index(None, stem_column(length), "number") for length in STEMS),
 )
 
 documents = Table(

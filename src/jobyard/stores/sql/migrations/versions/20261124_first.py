@@ -25,9 +25,15 @@ def upgrade() -> None:
         sa.Column("disk_gb", sa.Double(), nullable=True),
         sa.Column("not_before", sa.BigInteger(), nullable=True),
         sa.Column("progress", sa.LargeBinary(), nullable=False),
+        sa.Column("name_3", sa.String(3), sa.Computed("substr(name, 1, 3)", persisted=False)),
+        sa.Column("name_10", sa.String(10), sa.Computed("substr(name, 1, 10)", persisted=False)),
+        sa.Column("name_24", sa.String(24), sa.Computed("substr(name, 1, 24)", persisted=False)),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_jobs")),
         sa.UniqueConstraint("id", name=op.f("uq_jobs_id")),
     )
+    op.create_index(op.f("ix_jobs_name_3_number"), "jobs", ["name_3", "number"], unique=False)
+    op.create_index(op.f("ix_jobs_name_10_number"), "jobs", ["name_10", "number"], unique=False)
+    op.create_index(op.f("ix_jobs_name_24_number"), "jobs", ["name_24", "number"], unique=False)
     op.create_index(op.f("ix_jobs_name_number"), "jobs", ["name", "number"], unique=False)
     op.create_index(op.f("ix_jobs_state_wanted_number"), "jobs", ["state", "wanted", "number"], unique=False)
     op.create_table(
