@@ -27,9 +27,8 @@ from jobyard.apis.http.operations import operation_routes
 from jobyard.apis.tes.openapi import openapi_document
 from jobyard.apis.tes.options import ServiceInfoValues, TesOptions
 from jobyard.apis.tes.routes import tes_routes
-from jobyard.blobs.base import Source
+from jobyard.blobs.base import WEB_PREFIXES, Source
 from jobyard.blobs.disk import Disk
-from jobyard.blobs.web import Web
 from jobyard.engine.reconcile import Policy
 from jobyard.engine.supervisor import Engine, Options
 from jobyard.executors.base import Executor
@@ -132,6 +131,8 @@ def build_application(settings: Settings, store: SqlStore) -> Litestar:
 
 async def _engine(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]) -> None:
     store = SqlStore(database_path(settings))
+    from jobyard.blobs.web import Web  # brings httpx, which no other process needs
+
     web = Web(private=settings.files.http_private)
     executor = _executor(settings, web)
     if settings.local.runtime == "auto":
@@ -145,7 +146,7 @@ async def _engine(settings: Settings, stop: asyncio.Event, ready: Callable[[], N
         await store.close()
 
 
-def _executor(settings: Settings, web: Web) -> Executor:
+def _executor(settings: Settings, web: Source) -> Executor:
     """The executor of this host."""
     local = settings.local
     options = LocalOptions(
@@ -160,16 +161,17 @@ def _executor(settings: Settings, web: Web) -> Executor:
         log_tail=local.log_tail,
         kill_grace=local.kill_grace,
     )
-    return open_local(options, data=settings.server.data, stager=_staging(settings, web))
-
-
-def _staging(settings: Settings, web: Web) -> Staging:
-    """Which URLs jobs may read and write."""
     disk = Disk(settings.files.roots)
     sources: dict[str, Source] = {"file": disk}
     if settings.files.http:
         sources |= {"http": web, "https": web}
-    return Staging(sources=sources, sinks={"file": disk}, transfers=settings.local.transfers)
+    staging = Staging(sources=sources, sinks={"file": disk}, transfers=settings.local.transfers)
+    return open_local(options, data=settings.server.data, stager=staging)
+
+
+def _storage(settings: Settings) -> tuple[str, ...]:
+    """What the URLs that jobs may use begin with, for people to read."""
+    return (*Disk(settings.files.roots).prefixes, *(WEB_PREFIXES if settings.files.http else ()))
 
 
 def _now() -> datetime:
@@ -214,7 +216,7 @@ def _service_info(settings: Settings) -> ServiceInfoValues:
         contact_url=str(info.contact_url) if info.contact_url else None,
         documentation_url=str(info.documentation_url) if info.documentation_url else None,
         environment=info.environment,
-        storage=_staging(settings, Web(private=settings.files.http_private)).storage,
+        storage=_storage(settings),
     )
 
 

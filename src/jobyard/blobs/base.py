@@ -9,6 +9,8 @@ from typing import Protocol
 
 from jobyard.domain.files import FileType
 
+WEB_PREFIXES = ("http://", "https://")
+
 
 class Source(Protocol):
     """What can be read."""

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 from typing_extensions import override
 
-from jobyard.blobs.base import Source
+from jobyard.blobs.base import WEB_PREFIXES, Source
 from jobyard.domain.errors import Failure
 from jobyard.domain.files import FileType, masked
 
@@ -45,7 +45,7 @@ class Retry:
 class Web(Source):
     """`private` allows addresses that are not on the public Internet. Close it."""
 
-    prefixes = ("http://", "https://")
+    prefixes = WEB_PREFIXES
 
     def __init__(self, *, private: bool, retry: Retry | None = None, resolve: Resolve | None = None) -> None:
         self._private = private

@@ -1,5 +1,8 @@
 """`serve` and `db`: the commands that run the service itself."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Annotated
 
@@ -37,12 +40,28 @@ def serve(
     from jobyard.cli.configuration import load
 
     settings = load(config, listen=listen, data=data).settings  # a mistake is told before the slow imports
-    from jobyard.serve import Role
-    from jobyard.serve import serve as serve_with
+    with _missing(
+        "rich"
+    ):  # structlog would bring it for tracebacks in colour: slow, and large in each process
+        from jobyard.serve import Role
+        from jobyard.serve import serve as serve_with
 
     chosen = set(role or [RoleChoice.ALL])
     roles = list(Role) if RoleChoice.ALL in chosen else [Role(name.value) for name in sorted(chosen)]
     serve_with(settings, roles)
+
+
+@contextmanager
+def _missing(module: str) -> Iterator[None]:
+    """Imports here find no such module, unless it is loaded already."""
+    if module in sys.modules:
+        yield
+        return
+    sys.modules[module] = None  # type: ignore[assignment] # what the import system looks for
+    try:
+        yield
+    finally:
+        del sys.modules[module]
 
 
 database = typer.Typer(help="The database of the service.")

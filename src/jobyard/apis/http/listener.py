@@ -36,11 +36,13 @@ class _SharedSocketServer(Server):
 
 
 def open_socket(host: str, port: int) -> socket.socket:
-    """A listening socket, for processes that are forked later. Raises `OSError`."""
+    """A listening socket, for processes that are forked later. Raises `OSError`.
+
+    No program inherits it: a job that held it would keep the port when the server has gone.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     opened = socket.create_server((host, port), family=family, backlog=BACKLOG)
     opened.setblocking(False)
-    opened.set_inheritable(True)
     return opened
 
 

@@ -5,16 +5,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, select
 
 from jobyard.domain.errors import Conflict
 from jobyard.stores.sql.store import open_engine
+from jobyard.stores.sql.tables import metadata
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 HEAD = "20261124_first"
 """The newest revision; a test compares it with the migrations, which are slow to load at every start."""
+
+_VERSION = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
+"""As Alembic makes it."""
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -43,15 +47,32 @@ def check(path: Path) -> None:
 
 
 def upgrade(path: Path) -> None:
-    """Create the database, or bring it to this release's schema. Nothing happens to one that is there."""
-    from alembic import command
-
+    """Create the database, or bring it to this release's schema. Nothing happens to one that has it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     revision = current(path)
-    if revision == HEAD:
-        return
-    if revision is not None and not _knows(revision):
-        check(path)
+    if revision is None:
+        _create(path)
+    elif revision != HEAD:
+        if not _knows(revision):
+            check(path)
+        migrate(path)
+
+
+def _create(path: Path) -> None:
+    """At once, without the migrations that lead to the same."""
+    with _connected(path) as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        if _revision(connection) is None:  # else another process was quicker
+            metadata.create_all(connection)
+            _VERSION.create(connection)
+            connection.execute(_VERSION.insert().values(version_num=HEAD))
+        connection.exec_driver_sql("COMMIT")
+
+
+def migrate(path: Path) -> None:
+    """Through all migrations that the database has not seen; also from nothing, which only tests want."""
+    from alembic import command
+
     with _connected(path) as connection:
         config = _config()
         config.attributes["connection"] = connection
@@ -87,5 +108,5 @@ def _connected(path: Path) -> Iterator[Connection]:
 def _revision(connection: Connection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
         return None
-    revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    revision: str | None = connection.execute(select(_VERSION.c.version_num)).scalar()
     return revision
