@@ -57,7 +57,7 @@ clean: ## Remove everything that these targets made
 	find src tests examples bench migrations -name __pycache__ -prune -exec rm -rf {} +
 
 $(SYNCED): $(UV_READY) pyproject.toml uv.lock
-	$(UV) sync --locked --all-groups --python .uv/bin/python
+	$(UV) sync --locked --all-groups --compile-bytecode --python .uv/bin/python
 	@touch $@
 
 $(UV_READY):
