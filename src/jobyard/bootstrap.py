@@ -35,7 +35,7 @@ from jobyard.executors.base import Executor
 from jobyard.executors.local.plugin import LocalOptions
 from jobyard.executors.local.plugin import open_executor as open_local
 from jobyard.services.jobs import Jobs
-from jobyard.settings import Settings
+from jobyard.settings import Settings, is_loopback, split_address
 from jobyard.staging.staging import Staging
 from jobyard.stores.sql import schema
 from jobyard.stores.sql.store import SqlStore
@@ -126,7 +126,9 @@ def build_application(settings: Settings, store: SqlStore) -> Litestar:
         *docs_routes(openapi=openapi_document(info), title=info.name, places=_PLACES),
         *operation_routes(ready=store.ping, metrics=lambda: render_metrics(store.count)),
     ]
-    return build_app(routes=routes, max_body=settings.server.max_body)
+    local = is_loopback(split_address(settings.server.listen)[0])
+    names = settings.server.allowed_hosts if local else None
+    return build_app(routes=routes, max_body=settings.server.max_body, names=names)
 
 
 async def _engine(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]) -> None:

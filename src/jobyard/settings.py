@@ -115,6 +115,9 @@ class Server(Section):
     """API processes; 0 is one a core, at most four."""
     insecure: bool = False
     """Serve other addresses than loopback although nobody has to log in."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names, beside `localhost`, by which a service on a loopback address may be asked: those of a proxy in
+    front of it. A page in a browser could use any other name to reach it (DNS rebinding)."""
     max_body: Annotated[int, Field(ge=1024)] = 16 * 1024**2
     """Largest request body, in bytes."""
 

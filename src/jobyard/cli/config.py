@@ -8,10 +8,10 @@ import typer
 from jobyard.cli.options import Config, Json
 from jobyard.cli.terminal import say, say_json, say_table
 
-config = typer.Typer(help="The configuration of the service.")
+configuration = typer.Typer(help="The configuration of the service.")
 
 
-@config.command()
+@configuration.command()
 def example() -> None:
     """Print a file with every key.
 
@@ -22,7 +22,7 @@ def example() -> None:
     typer.echo(text(), nl=False)
 
 
-@config.command()
+@configuration.command()
 def check(
     file: Annotated[
         Path | None,
@@ -39,8 +39,8 @@ def check(
     say(f"{loaded.file or 'no file: environment and defaults'}: no mistakes")
 
 
-@config.command()
-def show(file: Config = None, json: Json = False) -> None:
+@configuration.command()
+def show(config: Config = None, json: Json = False) -> None:
     """Show the values in force, and their origin.
 
     In a pipe: one line a key with key, value and origin, parted by tabs.
@@ -48,7 +48,7 @@ def show(file: Config = None, json: Json = False) -> None:
     from jobyard.cli.configuration import DEFAULT, fields, load
     from jobyard.cli.settings_text import plain_value, value_of
 
-    loaded = load(file)
+    loaded = load(config)
     if json:
         say_json(
             {

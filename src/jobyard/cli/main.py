@@ -57,7 +57,7 @@ app = typer.Typer(
 )
 app.command()(service.serve)
 app.command()(doctor.doctor)
-app.add_typer(config.config, name="config")
+app.add_typer(config.configuration, name="config")
 app.add_typer(service.database, name="db")
 app.command(cls=submitting.CommandAfterDashes)(submitting.submit)
 app.command(context_settings={"allow_interspersed_args": False})(submitting.run)
