@@ -137,10 +137,12 @@ def test_what_is_common_is_walked_and_never_sorted(path, name) -> None:
 @pytest.mark.parametrize("name", RARE)
 def test_what_is_rare_is_found_by_its_index(path, name) -> None:
     asked, index = RARE[name]
-    steps = plan(path, asked)
+    steps = [step for step in plan(path, asked) if not step.startswith("MATERIALIZE")]
     assert steps[0].startswith("SEARCH")
     assert index in steps[0]
-    assert not [step for step in steps if step.startswith("SCAN")], steps
+    assert not [step for step in steps if step.startswith("SCAN") and not step.startswith("SCAN anon_")], (
+        steps
+    )
 
 
 def test_several_standings_are_merged_from_their_own_ranges(path) -> None:

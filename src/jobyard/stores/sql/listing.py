@@ -1,16 +1,17 @@
 """Which jobs are on a page: a query whose cost does not grow with the number of jobs.
 
-Jobs are walked in one index's order and the other conditions are checked on the way. That is quick as long
-as the conditions are met often; where one is met rarely, its own index is read whole and sorted. `page` asks
-the indexes, each for a bounded count, which is the case. What stays slow is a pair of conditions that tens of
-thousands of jobs meet, each, and hardly any job both.
+One condition leads: its index is walked from the newest job on, the others are checked on the way, and the
+walk ends when the page is full. The condition that fewest jobs meet is the best leader; to find it, entries
+of each index are counted, but no more of them than would take longer than a bad choice. What stays slow is a
+pair of conditions that tens of thousands of jobs meet, each, and hardly any job both.
 
 Statements are made once for each shape of query and take their values as parameters: making one costs more
 than running it.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum, auto
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -32,11 +33,10 @@ from jobyard.domain.state import Standing
 from jobyard.stores.base import Query
 from jobyard.stores.sql.tables import STEMS, jobs, stem_column, tags
 
-_RARE = 20_000
-"""So many entries of an index are read and sorted in a few milliseconds: less than a walk may take that looks
-for several conditions at once."""
-_RARE_ALONE = 2_000
-"""The same for one condition, for which a walk along its index looks at little else."""
+_FEW = 2_000
+"""So many entries of an index are counted, or read and sorted, in a fraction of a millisecond."""
+_MANY = 20_000
+"""So many entries are counted where several conditions could lead."""
 
 _LAST = chr(0x10FFFF)
 _LONGER_THAN_ANY_NAME = 4097
@@ -83,19 +83,45 @@ def page(connection: Connection, query: Query, columns: Select[Any]) -> Page:
     values = _values(query, shape.stem)
     if bounded(query):
         return Page(_by_standing(columns, shape.standings), values)
-    return Page(_filtered(columns, shape, _rare(connection, shape, values)), values)
+    return Page(_led(columns, shape, _leader(connection, shape, values)), values)
 
 
-def _rare(connection: Connection, shape: _Shape, values: dict[str, object]) -> int | None:
-    """The first source with few entries. One tag alone is walked in any case: all its entries are met."""
-    sources = len(_sources(shape))
-    if sources == 1 and shape.tags and not shape.owned:
-        return None
-    most = _RARE_ALONE if sources == 1 else _RARE
-    for source in range(sources):
-        if connection.execute(_count(shape, source, most), values).scalar_one() < most:
-            return source
-    return None
+class _Kind(Enum):
+    TAG = auto()
+    NAME = auto()
+    """By its indexed beginning."""
+    FEW_NAMES = auto()
+    """All that have the prefix are read and sorted."""
+    STANDINGS = auto()
+    ALL = auto()
+    """No condition leads: all jobs are walked."""
+
+
+class _Lead(NamedTuple):
+    kind: _Kind
+    tag: int = 0
+    """Which of the tags, if it is one."""
+
+
+def _leader(connection: Connection, shape: _Shape, values: dict[str, object]) -> _Lead:
+    leads = [_Lead(_Kind.TAG, index) for index in range(len(shape.tags))]
+    if shape.prefixed:
+        leads.append(_Lead(_Kind.FEW_NAMES))
+    if shape.standings is not None:
+        leads.append(_Lead(_Kind.STANDINGS))
+    for most in (_FEW, _MANY) if len(leads) > 1 else (_FEW,):
+        counts = [connection.execute(_count(shape, lead, most), values).scalar_one() for lead in leads]
+        fewest = min(counts, default=most)
+        if fewest < most:
+            lead = leads[counts.index(fewest)]
+            walked = lead.kind is _Kind.FEW_NAMES and fewest >= _FEW and shape.stem
+            return _Lead(_Kind.NAME) if walked else lead
+    # All conditions are met often. A prefix too short for an index of its own leads nowhere.
+    if shape.tags:
+        return leads[0]
+    if shape.stem:
+        return _Lead(_Kind.NAME)
+    return _Lead(_Kind.ALL if shape.standings is None else _Kind.STANDINGS)
 
 
 def _values(query: Query, stem: int) -> dict[str, object]:
@@ -127,35 +153,54 @@ def _beyond(prefix: str) -> str:
 
 @lru_cache(256)
 def _by_standing(columns: Select[Any], standings: frozenset[Standing] | None) -> Select[Any]:
+    return _cut(columns, jobs.c.number) if standings is None else _merged(columns, standings, ())
+
+
+@lru_cache(256)
+def _count(shape: _Shape, lead: _Lead, most: int) -> Select[Any]:
+    """How many jobs meet a condition, up to `most`."""
+    if lead.kind is _Kind.TAG:
+        met = _tagged(lead.tag, valued=shape.tags[lead.tag])
+    else:
+        named = lead.kind is _Kind.FEW_NAMES
+        met = select(jobs.c.number).where(_has_prefix() if named else _any_of(shape.standings or ()))
+    return select(func.count()).select_from(met.limit(most).subquery())
+
+
+@lru_cache(256)
+def _led(columns: Select[Any], shape: _Shape, lead: _Lead) -> Select[Any]:
+    conditions = _conditions(shape)
+    match lead.kind:
+        case _Kind.TAG:
+            tagged = _tagged(lead.tag, valued=shape.tags[lead.tag])
+            walked = tagged.join_from(tags, jobs, jobs.c.number == tags.c.number).where(*conditions)
+            return _newest(columns, _cut(walked, tags.c.number).subquery())
+        case _Kind.NAME:
+            stem = jobs.c[stem_column(shape.stem)] == bindparam("stem")
+            return _cut(columns.where(stem, *conditions), jobs.c.number)
+        case _Kind.FEW_NAMES:
+            few = select(jobs.c.number).where(_has_prefix()).subquery()
+            return _newest(columns.where(*conditions), few)
+        case _Kind.STANDINGS:
+            others = _conditions(replace(shape, standings=None))
+            return _merged(columns, shape.standings or frozenset(), others)
+        case _Kind.ALL:
+            return _cut(columns.where(*conditions), jobs.c.number)
+
+
+def _merged(
+    columns: Select[Any], standings: frozenset[Standing], conditions: Iterable[ColumnElement[bool]]
+) -> Select[Any]:
     """One index range a standing, each cut to the page, then merged: no standing's bulk is ever sorted."""
-    if standings is None:
-        return _cut(columns, jobs.c.number)
     if len(standings) <= 1:
-        return _cut(columns.where(_any_of(standings)), jobs.c.number)
+        return _cut(columns.where(_any_of(standings), *conditions), jobs.c.number)
     ranges = [
-        select(_cut(select(jobs.c.number).where(_is(standing)), jobs.c.number).subquery().c.number)
+        select(
+            _cut(select(jobs.c.number).where(_is(standing), *conditions), jobs.c.number).subquery().c.number
+        )
         for standing in sorted(standings)
     ]
     return _newest(columns, union_all(*ranges).subquery())
-
-
-@lru_cache(256)
-def _count(shape: _Shape, source: int, most: int) -> Select[Any]:
-    return select(func.count()).select_from(_sources(shape)[source].limit(most).subquery())
-
-
-@lru_cache(256)
-def _filtered(columns: Select[Any], shape: _Shape, rare: int | None) -> Select[Any]:
-    """Through the entries of a rare source, or else along the first tag, names that begin alike, all jobs."""
-    conditions = _conditions(shape)
-    if rare is not None:
-        return _newest(columns.where(*conditions), _sources(shape)[rare].subquery())
-    if shape.tags:
-        tagged = _tagged(0, valued=shape.tags[0]).join_from(tags, jobs, jobs.c.number == tags.c.number)
-        return _newest(columns, _cut(tagged.where(*conditions), tags.c.number).subquery())
-    if shape.stem:
-        conditions.append(jobs.c[stem_column(shape.stem)] == bindparam("stem"))
-    return _cut(columns.where(*conditions), jobs.c.number)
 
 
 def _newest(columns: Select[Any], chosen: Subquery) -> Select[Any]:
@@ -167,16 +212,6 @@ def _cut(statement: Select[Any], number: ColumnElement[int]) -> Select[Any]:
     """Newest first, older than the page before, as long as asked."""
     older = statement.where(number < bindparam("before"))
     return older.order_by(number.desc()).limit(bindparam("limit"))
-
-
-def _sources(shape: _Shape) -> list[Select[Any]]:
-    """For each condition that has an index, the numbers that meet it."""
-    sources = [_tagged(index, valued=valued) for index, valued in enumerate(shape.tags)]
-    if shape.prefixed:
-        sources.append(select(jobs.c.number).where(_has_prefix()))
-    if shape.standings is not None:
-        sources.append(select(jobs.c.number).where(_any_of(shape.standings)))
-    return sources
 
 
 def _conditions(shape: _Shape) -> list[ColumnElement[bool]]:
