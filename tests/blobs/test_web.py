@@ -6,7 +6,8 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from jobyard.blobs.web import Retry, Web, is_public
+from jobyard.blobs.retry import Retry
+from jobyard.blobs.web import Web, is_public
 from jobyard.domain.errors import Failure
 from jobyard.domain.files import FileType
 

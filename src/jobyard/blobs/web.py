@@ -7,10 +7,8 @@ that a name cannot mean another machine a moment later. Each redirect is checked
 import asyncio
 import ipaddress
 import os
-import random
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -18,12 +16,13 @@ import httpx
 from typing_extensions import override
 
 from jobyard.blobs.base import WEB_PREFIXES, Source
+from jobyard.blobs.descriptors import write_at
+from jobyard.blobs.retry import Retry, TryAgainError, retried
 from jobyard.domain.errors import Failure
 from jobyard.domain.files import FileType, masked
 
 _CHUNK = 1024**2  # bytes
 _MAX_REDIRECTS = 10
-_MAX_WAIT_S = 60.0
 
 _TIMEOUT = httpx.Timeout(connect=10, read=60, write=60, pool=None)
 """Seconds without progress. A transfer as a whole may take any time."""
@@ -32,14 +31,6 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """The addresses of a host, for a port. Raises `OSError`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retry:
-    """How often, and after which pause, doubled each time."""
-
-    tries: int = 5
-    pause_s: float = 0.5
 
 
 class Web(Source):
@@ -70,17 +61,7 @@ class Web(Source):
 
     @override
     async def fetch(self, url: str, to: int) -> None:
-        for left in reversed(range(self._retry.tries)):
-            try:
-                await self._fetch_once(url, to)
-            except _TryAgainError as error:
-                if not left:
-                    raise Failure(f"{masked(url)}: {error}", passing=True) from error
-                jitter = 0.5 + random.random()  # noqa: S311 - no secret
-                pause_s = self._retry.pause_s * 2 ** (self._retry.tries - 1 - left) * jitter
-                await asyncio.sleep(min(_MAX_WAIT_S, max(error.wait_s, pause_s)))
-            else:
-                return
+        await retried(url, self._retry, lambda: self._fetch_once(url, to))
 
     async def _fetch_once(self, url: str, to: int) -> None:
         self._client = self._client or self._open()
@@ -91,7 +72,7 @@ class Web(Source):
                 os.ftruncate(to, 0)
                 offset = 0
                 async for data in answer.aiter_raw(_CHUNK):
-                    offset += await asyncio.to_thread(_write, to, data, offset)
+                    offset += await write_at(to, data, offset)
         except _RefusedError as error:
             raise Failure(f"{masked(url)}: {error}") from error
         except httpx.TooManyRedirects as error:
@@ -99,9 +80,9 @@ class Web(Source):
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise Failure(f"{masked(url)}: no URL that can be fetched, or redirects to one") from error
         except httpx.TimeoutException as error:
-            raise _TryAgainError("no answer in time") from error
+            raise TryAgainError("no answer in time") from error
         except httpx.TransportError as error:
-            raise _TryAgainError("the connection failed or was lost") from error
+            raise TryAgainError("the connection failed or was lost") from error
         except OSError as error:
             raise Failure(f"{masked(url)}: cannot be written here: {error.strerror}", passing=True) from error
 
@@ -113,12 +94,6 @@ class Web(Source):
             max_redirects=_MAX_REDIRECTS,
             trust_env=False,
         )
-
-
-class _TryAgainError(Exception):
-    def __init__(self, message: str, wait_s: float = 0) -> None:
-        super().__init__(message)
-        self.wait_s = wait_s
 
 
 class _RefusedError(Exception):
@@ -198,7 +173,7 @@ def _judge(answer: httpx.Response, url: str) -> None:
     reason = f"the server answered {answer.status_code} {answer.reason_phrase}".rstrip()
     if _may_pass(answer.status_code):
         after = answer.headers.get("Retry-After", "")
-        raise _TryAgainError(reason, wait_s=float(after) if after.isdigit() else 0)
+        raise TryAgainError(reason, wait_s=float(after) if after.isdigit() else 0)
     raise Failure(f"{masked(url)}: {reason}")
 
 
@@ -206,14 +181,6 @@ def _may_pass(status: int) -> bool:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return status != HTTPStatus.NOT_IMPLEMENTED
     return status in {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
-
-
-def _write(to: int, data: bytes, offset: int) -> int:
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(to, view, offset)
-        view, offset = view[written:], offset + written
-    return len(data)
 
 
 def _no_directories(url: str) -> Failure:
