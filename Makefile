@@ -21,7 +21,7 @@ else printf '== %s: FAILED after %s s\n' '$(1)' $$(($$(date +%s) - begin)) >&2; 
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo bench docs docs-reference clean
+.PHONY: help setup check test demo bench faults docs docs-reference clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
@@ -32,7 +32,7 @@ setup: $(SYNCED) ## Make .venv with everything that is needed (only what changed
 check: $(SYNCED) ## Fast checks: lint, format, types, import contracts, fast tests
 	$(call step,ruff check,$(BIN)/ruff check)
 	$(call step,ruff format,$(BIN)/ruff format --check)
-	$(call step,mypy,$(BIN)/mypy && $(BIN)/mypy bench examples)
+	$(call step,mypy,$(BIN)/mypy && $(BIN)/mypy bench examples faults)
 	$(call step,lint-imports,$(BIN)/lint-imports)
 	$(call step,fast tests,$(BIN)/pytest -q -n auto -m 'not slow')
 
@@ -45,6 +45,9 @@ demo: $(SYNCED) ## Serve, run a real task, show it, stay up until Ctrl-C (CHECK=
 bench: $(SYNCED) ## Measure a served instance (ONLY=create,get,... for some parts; FULL=1 adds 10^6 stored tasks)
 	@$(BIN)/python bench/run.py $(if $(ONLY),--only $(ONLY)) $(if $(filter-out 0 no false,$(FULL)),--full)
 
+faults: $(SYNCED) ## Kill processes of a busy instance at random, then look for what is lost or done twice (ARGS='--seed 1 --tasks 500')
+	@$(BIN)/python -m faults $(ARGS)
+
 docs: $(SYNCED) ## Build the documentation site into site/, with warnings as errors
 	$(call step,docs,$(BIN)/mkdocs build --strict)
 
@@ -54,7 +57,7 @@ docs-reference: $(SYNCED) ## Write the generated pages of the documentation agai
 clean: ## Remove everything that these targets made
 	rm -rf .venv .uv .demo site dist build bench/results
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	find src tests examples bench migrations -name __pycache__ -prune -exec rm -rf {} +
+	find src tests examples bench faults migrations -name __pycache__ -prune -exec rm -rf {} +
 
 $(SYNCED): $(UV_READY) pyproject.toml uv.lock
 	$(UV) sync --locked --all-groups --compile-bytecode --python .uv/bin/python

@@ -1,0 +1,1 @@
+"""The kill campaign: does anything get lost, or done twice, when processes are killed? See README.md."""

@@ -1,0 +1,104 @@
+"""What must hold of the tasks, and of what is left on the machine, once the dust has settled."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from faults.cases import CANCELED, SOURCE, Case
+from faults.clients import Sent
+from faults.counter import Runs
+from faults.served import Part, Served
+
+_SETTLE_S = 30
+
+
+def wrong_with(sent: Sent, task: dict[str, Any], runs: Runs, root: Path) -> Iterator[str]:
+    """What is wrong with an ended task."""
+    case, logs = sent.case, task["logs"]
+    canceled = task["state"] == CANCELED
+    if task["state"] != case.state and not (canceled and sent.cancel_accepted):
+        yield f"is {task['state']}, should be {case.state}: {logs[-1].get('system_logs')}"
+    yield from (f"attempt {log}, and nothing says why" for log in logs[:-1] if not log.get("system_logs"))
+    yield from _wrong_runs(case, [runs.begun[case.token, i] for i in _executors(case)], len(logs), canceled)
+    if not canceled:
+        yield from _wrong_logs(case, logs[-1]["logs"])
+    yield from _wrong_files(case, root, canceled)
+
+
+def _executors(case: Case) -> range:
+    return range(len(case.body["executors"]))
+
+
+def _wrong_runs(case: Case, begun: Sequence[int], attempts: int, canceled: bool) -> Iterator[str]:
+    for index, times in enumerate(begun):
+        if index >= len(case.exit_codes) and times:
+            yield f"executor {index} should not have run, and ran {times} times"
+        elif times > attempts:
+            yield f"executor {index} ran {times} times in {attempts} attempts"
+        elif index < len(case.exit_codes) and not times and not canceled:
+            yield f"executor {index} did not run"
+
+
+def _wrong_logs(case: Case, logs: Sequence[dict[str, Any]]) -> Iterator[str]:
+    codes = [log.get("exit_code") for log in logs]
+    expected = [code if code is not None else codes[i : i + 1][0] for i, code in enumerate(case.exit_codes)]
+    if codes != expected:
+        yield f"exit codes {codes}, should be {expected}"
+    if case.stdout is not None and logs[0].get("stdout") != case.stdout:
+        yield f"stdout {logs[0].get('stdout')!r}, should be {case.stdout!r}"
+
+
+def _wrong_files(case: Case, root: Path, canceled: bool) -> Iterator[str]:
+    for name, content in case.files.items():
+        path = root / name
+        if path.exists() and path.read_bytes() != content:
+            yield f"{name} has other content"
+        elif not path.exists() and not canceled:
+            yield f"{name} is missing"
+
+
+def wrong_files_of(cases: Sequence[Case], root: Path) -> Iterator[str]:
+    """Files that no task should have made, such as temporary ones."""
+    expected = {SOURCE, *(name for case in cases for name in case.files)}
+    for path in root.rglob("*"):
+        if path.is_file() and str(path.relative_to(root)) not in expected:
+            yield f"left in the file root: {path.relative_to(root)}"
+
+
+async def left_while_it_serves(served: Served) -> list[str]:
+    """What the server should have tidied up by now, and has not."""
+    left = {
+        "attempts": lambda: [path.name for path in (served.data / "attempts").glob("[!.]*")],
+        "sockets of dead processes": lambda: _stale_sockets(served.data / "wake"),
+        "zombies": lambda: list(map(str, served.zombies())),
+        "more than one engine, or none": lambda: _surplus(served),
+    }
+    return [f"{what}: {found}" for what, look in left.items() if (found := await _once_settled(look)) != []]
+
+
+async def left_after_the_end(served: Served) -> list[str]:
+    """When it has stopped."""
+    left = {
+        "processes": lambda: [f"{pid} {words}" for pid, words in served.strays().items()],
+        "sockets": lambda: [path.name for path in (served.data / "wake").iterdir()],
+    }
+    return [f"{what}: {found}" for what, look in left.items() if (found := await _once_settled(look)) != []]
+
+
+async def _once_settled(look: Callable[[], list[str]]) -> list[str]:
+    deadline = time.monotonic() + _SETTLE_S
+    while (found := look()) and time.monotonic() < deadline:
+        await asyncio.sleep(0.1)
+    return found
+
+
+def _stale_sockets(wake: Path) -> list[str]:
+    bound = Path("/proc/net/unix").read_text()
+    return [path.name for path in wake.iterdir() if path.name not in bound]
+
+
+def _surplus(served: Served) -> list[str]:
+    engines = served.processes(Part.ENGINE)
+    return [] if len(engines) == 1 else [f"engines {engines}"]
