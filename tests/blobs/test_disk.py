@@ -1,9 +1,10 @@
+import fcntl
 import os
 from pathlib import Path
 
 import pytest
 
-from jobyard.blobs.disk import Disk
+from jobyard.blobs.disk import Disk, temporary_name
 from jobyard.domain.errors import Failure
 from jobyard.domain.files import FileType
 
@@ -153,3 +154,26 @@ async def test_devices_and_pipes_are_not_read(root: Path, tmp_path: Path) -> Non
 
 async def test_the_prefixes_name_the_roots(root: Path) -> None:
     assert Disk([root]).prefixes == (f"file://{root}/",)
+
+
+async def test_what_a_killed_process_left_of_a_file_goes_when_it_is_stored_again(
+    root: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "source").write_text("new")
+    (root / "file").write_text("old")
+    (root / temporary_name("file")).write_text("ne")
+    await stored(Disk([root]), str(root / "file"), tmp_path / "source")
+    assert names(root) == ["file"]
+    assert contents(root / "file") == b"new"
+
+
+async def test_what_another_process_is_writing_to_the_same_file_is_left_alone(
+    root: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "source").write_text("new")
+    (root / "file").write_text("old")
+    with (root / temporary_name("file")).open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        await stored(Disk([root]), str(root / "file"), tmp_path / "source")
+    assert names(root) == [temporary_name("file"), "file"]
+    assert contents(root / "file") == b"new"

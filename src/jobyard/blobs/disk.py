@@ -197,20 +197,19 @@ def _make_durable(root: Confined, path: str) -> int:
 
 
 def _replace(directory: int, name: str, source: int, stop: threading.Event) -> tuple[int, str]:
-    """Copy to a new file, flush, rename."""
+    """Copy to a new file, flush, put it in the place of the old one."""
     if name in {"", ".", ".."} or _is_directory(directory, name):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
-    new = f".jobyard-{token_hex(8)}"
-    to = _open_new(directory, new, 0o666 | os.fstat(source).st_mode & 0o111)
+    to, new = _open_new(directory, name, 0o666 | os.fstat(source).st_mode & 0o111)
     try:
         stored = _copy_hashing(source, to, stop)
         os.fsync(to)
-        if os.fstat(to).st_nlink == 0:
-            os.link(f"/proc/self/fd/{to}", new, dst_dir_fd=directory, follow_symlinks=True)
+        new = new or _named(directory, name, to)
         os.rename(new, name, src_dir_fd=directory, dst_dir_fd=directory)
     except BaseException:
-        with suppress(OSError):
-            os.unlink(new, dir_fd=directory)
+        if new:
+            with suppress(OSError):
+                os.unlink(new, dir_fd=directory)
         raise
     finally:
         os.close(to)
@@ -218,15 +217,66 @@ def _replace(directory: int, name: str, source: int, stop: threading.Event) -> t
     return stored
 
 
-def _open_new(directory: int, name: str, mode: int) -> int:
-    """Without a name where the file system can, so that nothing is left if this process is killed."""
+def _open_new(directory: int, name: str, mode: int) -> tuple[int, str | None]:
+    """A descriptor, and the temporary name. None where the file system can do without one for now, so that
+    nothing is left if this process is killed.
+    """
     flags = os.O_WRONLY | os.O_CLOEXEC
+    new: str | None = None
     try:
-        return os.open(".", flags | os.O_TMPFILE, mode, dir_fd=directory)
+        to = os.open(".", flags | os.O_TMPFILE, mode, dir_fd=directory)
     except OSError as error:
         if error.errno not in _NO_TMPFILE:
             raise
-    return os.open(name, flags | os.O_CREAT | os.O_EXCL, mode, dir_fd=directory)
+        create = flags | os.O_CREAT | os.O_EXCL
+        new, to = _made(directory, name, lambda new: os.open(new, create, mode, dir_fd=directory))
+    with suppress(OSError):  # where the file system has no locks, leftovers stay
+        fcntl.flock(to, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return to, new
+
+
+def _named(directory: int, name: str, to: int) -> str:
+    """Give a file without a name a temporary one."""
+    path = f"/proc/self/fd/{to}"
+    return _made(directory, name, lambda new: os.link(path, new, dst_dir_fd=directory, follow_symlinks=True))[
+        0
+    ]
+
+
+def temporary_name(name: str) -> str:
+    """Always the same for a file, so that what a killed process has left of it is found by the next."""
+    return f".jobyard-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}"
+
+
+def _made(directory: int, name: str, make: Callable[[str], _T]) -> tuple[str, _T]:
+    """A temporary name for the file, and what `make` gives for it, which raises when the name is taken.
+
+    Who makes such a file holds a lock on it: one that is not held was left behind, and goes.
+    """
+    new = temporary_name(name)
+    with suppress(FileExistsError):
+        return new, make(new)
+    if _removed_left_behind(directory, new):
+        with suppress(FileExistsError):
+            return new, make(new)
+    new = f"{new}-{token_hex(8)}"  # two at once write to the same file
+    return new, make(new)
+
+
+def _removed_left_behind(directory: int, new: str) -> bool:
+    try:
+        fd = os.open(new, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(fd), os.stat(new, dir_fd=directory, follow_symlinks=False)):
+            os.unlink(new, dir_fd=directory)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True
 
 
 def _is_directory(directory: int, name: str) -> bool:
