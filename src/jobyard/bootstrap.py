@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -27,15 +27,16 @@ from jobyard.apis.http.operations import operation_routes
 from jobyard.apis.tes.openapi import openapi_document
 from jobyard.apis.tes.options import ServiceInfoValues, TesOptions
 from jobyard.apis.tes.routes import tes_routes
-from jobyard.blobs.base import WEB_PREFIXES, Source
+from jobyard.blobs.base import WEB_PREFIXES, Sink, Source
 from jobyard.blobs.disk import Disk
+from jobyard.blobs.keys import Endpoint, prefixes
 from jobyard.engine.reconcile import Policy
 from jobyard.engine.supervisor import Engine, Options
 from jobyard.executors.base import Executor
 from jobyard.executors.local.plugin import LocalOptions
 from jobyard.executors.local.plugin import open_executor as open_local
 from jobyard.services.jobs import Jobs
-from jobyard.settings import Settings, is_loopback, split_address
+from jobyard.settings import SecretRef, Settings, is_loopback, split_address
 from jobyard.staging.staging import Staging
 from jobyard.stores.sql import schema
 from jobyard.stores.sql.store import SqlStore
@@ -77,6 +78,7 @@ def check_database(settings: Settings) -> None:
 
 def prepare(settings: Settings) -> None:
     """What must be right before a process starts. A fresh directory gets its database."""
+    _endpoints(settings)
     configure_logging(settings.log.format, settings.log.level)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     settings.server.data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -86,9 +88,11 @@ def prepare(settings: Settings) -> None:
     share_metrics(settings.server.data / "metrics")
 
 
-def die_with_parent() -> None:
-    """Ask the kernel to end this process when its parent ends, however that comes about."""
+def die_with(parent: int) -> None:
+    """End this process when its parent ends, however that comes about; now, if it has."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # the kernel was asked too late
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def run_api(settings: Settings, shared: socket.socket, ready: Callable[[], None]) -> None:
@@ -136,7 +140,10 @@ async def _engine(settings: Settings, stop: asyncio.Event, ready: Callable[[], N
     from jobyard.blobs.web import Web  # brings httpx, which no other process needs
 
     web = Web(private=settings.files.http_private)
-    executor = _executor(settings, web)
+    sources, sinks = _blobs(settings)
+    if settings.files.http:
+        sources |= {"http": web, "https": web}
+    executor = _executor(settings, Staging(sources=sources, sinks=sinks, transfers=settings.local.transfers))
     if settings.local.runtime == "auto":
         log.warning('jobs will not run until [local] runtime is set: see "jobyard doctor"')
     engine = Engine(store, executor, _engine_options(settings), clock=_now)
@@ -148,7 +155,7 @@ async def _engine(settings: Settings, stop: asyncio.Event, ready: Callable[[], N
         await store.close()
 
 
-def _executor(settings: Settings, web: Source) -> Executor:
+def _executor(settings: Settings, staging: Staging) -> Executor:
     """The executor of this host."""
     local = settings.local
     options = LocalOptions(
@@ -163,17 +170,49 @@ def _executor(settings: Settings, web: Source) -> Executor:
         log_tail=local.log_tail,
         kill_grace=local.kill_grace,
     )
+    return open_local(options, data=settings.server.data, stager=staging)
+
+
+def _blobs(settings: Settings) -> tuple[dict[str, Source], dict[str, Sink]]:
+    """What can be read and written, by scheme. What is not configured costs no import."""
     disk = Disk(settings.files.roots)
     sources: dict[str, Source] = {"file": disk}
-    if settings.files.http:
-        sources |= {"http": web, "https": web}
-    staging = Staging(sources=sources, sinks={"file": disk}, transfers=settings.local.transfers)
-    return open_local(options, data=settings.server.data, stager=staging)
+    sinks: dict[str, Sink] = {"file": disk}
+    if settings.s3.endpoints:
+        endpoints = _endpoints(settings)
+        from jobyard.blobs.objects import ObjectStorage
+
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            del os.environ[name]  # the library would take settings from there
+        sources["s3"] = sinks["s3"] = ObjectStorage(endpoints)
+    return sources, sinks
+
+
+def _endpoints(settings: Settings) -> Sequence[Endpoint]:
+    """Raises `Invalid` if a secret is not where it should be."""
+
+    def secret(ref: SecretRef | None) -> str | None:
+        return ref.read(os.environ) if ref else None
+
+    return [
+        Endpoint(
+            name=it.name,
+            url=str(it.url) if it.url else None,
+            region=it.region,
+            buckets=it.buckets,
+            bucket_in_host=it.style == "virtual",
+            access_key=secret(it.access_key),
+            secret_key=secret(it.secret_key),
+            session_token=secret(it.session_token),
+        )
+        for it in settings.s3.endpoints
+    ]
 
 
 def _storage(settings: Settings) -> tuple[str, ...]:
     """What the URLs that jobs may use begin with, for people to read."""
-    return (*Disk(settings.files.roots).prefixes, *(WEB_PREFIXES if settings.files.http else ()))
+    web = WEB_PREFIXES if settings.files.http else ()
+    return (*Disk(settings.files.roots).prefixes, *prefixes(it.buckets for it in settings.s3.endpoints), *web)
 
 
 def _now() -> datetime:
@@ -223,7 +262,8 @@ def _service_info(settings: Settings) -> ServiceInfoValues:
 
 
 def _schemes(settings: Settings) -> frozenset[str]:
-    return frozenset({"file", "http", "https"} if settings.files.http else {"file"})
+    web = {"http", "https"} if settings.files.http else set()
+    return frozenset({"file"} | web | ({"s3"} if settings.s3.endpoints else set()))
 
 
 def _run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:

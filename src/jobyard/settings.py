@@ -6,6 +6,7 @@ each field is its documentation.
 """
 
 import ipaddress
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -22,6 +23,8 @@ from pydantic import (
     WrapValidator,
     model_validator,
 )
+
+from jobyard.domain.errors import Invalid
 
 
 def _seconds(value: object) -> object:
@@ -100,6 +103,40 @@ class Section(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True
     )
+
+
+class SecretRef(Section):
+    """Where a secret is kept: it does not stand in the configuration itself."""
+
+    file: Directory | None = None
+    """A file that holds it and nothing else; a line end after it does not count."""
+    env: str | None = None
+    """An environment variable of the service."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_literal(cls, value: object) -> object:
+        if isinstance(value, dict) and len(value) == 1:
+            return value
+        if isinstance(value, SecretRef):
+            return value
+        raise ValueError(
+            "is a secret, which does not stand in the configuration; write where it is instead: "
+            '{ file = "/path/to/it" } or { env = "NAME_OF_A_VARIABLE" }'
+        )
+
+    def read(self, environ: Mapping[str, str]) -> str:
+        """The secret. Raises `Invalid` where there is none."""
+        try:
+            value = self.file.read_text("utf-8") if self.file else environ.get(self.env or "", "")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not text"
+            raise Invalid(f"the secret in the file {self.file} cannot be read: {reason}") from error
+        secret = value.rstrip("\r\n")
+        if not secret:
+            place = f"the file {self.file}" if self.file else f"the environment variable {self.env}"
+            raise Invalid(f"{place} holds no secret")
+        return secret
 
 
 class Server(Section):
@@ -206,6 +243,61 @@ class Files(Section):
     """Allow them from loopback, private and link-local addresses."""
 
 
+class S3Endpoint(Section):
+    """A service that speaks S3. Without keys, its buckets are read as anybody can."""
+
+    name: Annotated[str, Field(min_length=1)]
+    """For messages."""
+    url: HttpUrl | None = None
+    """Where it is; not set is Amazon's, of the region."""
+    region: str = "us-east-1"
+    """The region that requests are signed for."""
+    buckets: tuple[str, ...] = ()
+    """The buckets that jobs may use; empty is all that no other endpoint names."""
+    style: Literal["path", "virtual"] = "path"
+    """Where the bucket stands in an address: `path` is `host/bucket`, `virtual` is `bucket.host`."""
+    allow_http: bool = False
+    """Allow a `url` with `http://`, where everybody on the way can read along."""
+    access_key: SecretRef | None = None
+    """The access key's identifier."""
+    secret_key: SecretRef | None = None
+    """The access key's secret."""
+    session_token: SecretRef | None = None
+    """Belongs to an access key that is valid for a while only."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.url and self.url.scheme == "http" and not self.allow_http:
+            raise ValueError(
+                f"the endpoint {self.name} has a url without TLS; write https, or allow_http = true"
+            )
+        if self.url and (self.url.username or self.url.password):
+            raise ValueError(f"the url of the endpoint {self.name} holds credentials; see access_key")
+        if (self.access_key is None) != (self.secret_key is None):
+            raise ValueError(f"the endpoint {self.name} has one of access_key and secret_key; it needs both")
+        return self
+
+
+class S3(Section):
+    """Inputs and outputs by `s3://` URLs."""
+
+    endpoints: tuple[S3Endpoint, ...] = ()
+    """The services that hold the buckets."""
+
+    @model_validator(mode="after")
+    def _one_for_each(self) -> Self:
+        names = [endpoint.name for endpoint in self.endpoints]
+        claims = [bucket for endpoint in self.endpoints for bucket in endpoint.buckets or ("",)]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"s3.endpoints has two of the name {twice}")
+        if any(claims.count(bucket) > 1 for bucket in claims):
+            raise ValueError(
+                "s3.endpoints has one bucket in two endpoints, or two endpoints without buckets, "
+                "each of which would be for all other buckets"
+            )
+        return self
+
+
 class Tes(Section):
     """The GA4GH TES API."""
 
@@ -256,5 +348,6 @@ class Settings(Section):
     engine: Engine = Engine()
     local: Local = Local()
     files: Files = Files()
+    s3: S3 = S3()
     tes: Tes = Tes()
     service_info: ServiceInfo = ServiceInfo()

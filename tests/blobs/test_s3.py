@@ -9,7 +9,8 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from jobyard.blobs.objects import Endpoint, ObjectStorage
+from jobyard.blobs.keys import Endpoint
+from jobyard.blobs.objects import ObjectStorage
 from jobyard.blobs.retry import Retry
 from jobyard.domain.errors import Failure
 from jobyard.domain.files import FileType

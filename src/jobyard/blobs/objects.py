@@ -9,11 +9,9 @@ import hashlib
 import os
 import re
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import obstore
 from obstore.exceptions import BaseError, InvalidPathError
@@ -22,7 +20,7 @@ from typing_extensions import override
 
 from jobyard.blobs.base import Sink, Source
 from jobyard.blobs.descriptors import completed, read_at, write_at
-from jobyard.blobs.keys import entries, key_fault
+from jobyard.blobs.keys import Endpoint, Place, entries, locate, prefixes
 from jobyard.blobs.retry import Retry
 from jobyard.domain.errors import Failure
 from jobyard.domain.files import FileType, masked
@@ -47,41 +45,8 @@ _ERRORS = (BaseError, FileNotFoundError)
 _DENIED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 
-_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _STATUS = re.compile(r"Server returned non-2xx status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w{1,64})</Code>")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
-    """A service that speaks S3, and the buckets in it that jobs may use; none named is all that no other
-    endpoint names. Without keys, requests are not signed.
-    """
-
-    name: str
-    url: str | None = None
-    """None is Amazon's, of the region."""
-    region: str = "us-east-1"
-    buckets: Sequence[str] = ()
-    bucket_in_host: bool = False
-    access_key: str | None = field(default=None, repr=False)
-    secret_key: str | None = field(default=None, repr=False)
-    session_token: str | None = field(default=None, repr=False)
-
-    @property
-    def address(self) -> str | None:
-        """`host[:port]`."""
-        return urlsplit(self.url).netloc.lower() if self.url else None
-
-    def serves(self, bucket: str) -> bool:
-        return not self.buckets or bucket in self.buckets
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
-    endpoint: Endpoint
-    bucket: str
-    key: str
 
 
 class ObjectStorage(Source, Sink):
@@ -92,21 +57,21 @@ class ObjectStorage(Source, Sink):
         self._retry = retry or Retry()
         self._stores: dict[tuple[str, str], S3Store] = {}
         self._there: set[tuple[str, str]] = set()
-        self.prefixes = prefixes(endpoints)
+        self.prefixes = prefixes([endpoint.buckets for endpoint in endpoints])
 
     @override
     def check(self, url: str, type: FileType) -> None:
-        place = self._locate(url)
+        place = locate(self._endpoints, url)
         if type is FileType.FILE:
-            _named(url, place)
+            place.named(url)
 
     @override
     def check_write(self, url: str) -> None:
-        _named(url, self._locate(url))
+        locate(self._endpoints, url).named(url)
 
     @override
     async def fetch(self, url: str, to: int) -> None:
-        place = _named(url, self._locate(url))
+        place = locate(self._endpoints, url).named(url)
         try:
             answer = await obstore.get_async(self._store(place), place.key)
             os.ftruncate(to, 0)
@@ -120,7 +85,7 @@ class ObjectStorage(Source, Sink):
 
     @override
     async def list(self, url: str) -> Sequence[tuple[str, FileType | None]]:
-        place = self._locate(url)
+        place = locate(self._endpoints, url)
         prefix = place.key.rstrip("/")
         sizes: dict[str, int] = {}
         try:
@@ -157,7 +122,7 @@ class ObjectStorage(Source, Sink):
 
     @override
     async def put(self, url: str, source: int) -> tuple[int, str]:
-        place = _named(url, self._locate(url))
+        place = locate(self._endpoints, url).named(url)
         upload = _Upload(source)
         try:
             store = self._store(place)
@@ -171,7 +136,7 @@ class ObjectStorage(Source, Sink):
             ) from error
         return upload.size, upload.digest.hexdigest()
 
-    async def _expect_bucket(self, store: S3Store, place: _Place) -> None:
+    async def _expect_bucket(self, store: S3Store, place: Place) -> None:
         """Some services make a bucket for whoever writes to it; here a mistyped one is an error. Who may
         write but not look is believed.
         """
@@ -186,26 +151,7 @@ class ObjectStorage(Source, Sink):
                 raise
         self._there.add(known)
 
-    def _locate(self, url: str) -> _Place:
-        first, _, key = url.partition(":")[2].removeprefix("//").partition("/")
-        endpoint = next((it for it in self._endpoints if it.address == first.lower()), None)
-        bucket = first
-        if endpoint:
-            bucket, _, key = key.partition("/")
-        if not _BUCKET.fullmatch(bucket):
-            raise Failure(f"{masked(url)}: names no bucket; write s3://bucket/key")
-        if not endpoint:
-            fallback = next((it for it in self._endpoints if not it.buckets), None)
-            endpoint = next((it for it in self._endpoints if bucket in it.buckets), fallback)
-        if not endpoint or not endpoint.serves(bucket):
-            raise Failure(
-                f"{masked(url)}: URL storage not configured: the bucket {bucket} is in no endpoint of [s3]"
-            )
-        if fault := key_fault(key.rstrip("/")):
-            raise Failure(f"{masked(url)}: {fault}")
-        return _Place(endpoint=endpoint, bucket=bucket, key=key)
-
-    def _store(self, place: _Place) -> S3Store:
+    def _store(self, place: Place) -> S3Store:
         known = place.endpoint.name, place.bucket
         if known not in self._stores:
             self._stores[known] = _open(place.endpoint, place.bucket, self._retry)
@@ -254,21 +200,6 @@ class _Upload:
         return data
 
 
-def prefixes(endpoints: Sequence[Endpoint]) -> Sequence[str]:
-    """What URLs of objects begin with."""
-    return tuple(
-        dict.fromkeys(
-            f"s3://{bucket}/" if bucket else "s3://" for it in endpoints for bucket in it.buckets or ("",)
-        )
-    )
-
-
-def _named(url: str, place: _Place) -> _Place:
-    if not place.key or place.key.endswith("/"):
-        raise Failure(f"{masked(url)}: names no object, but a directory")
-    return place
-
-
 def _open(endpoint: Endpoint, bucket: str, retry: Retry) -> S3Store:
     base = endpoint.url or f"https://s3.{endpoint.region}.amazonaws.com"
     if endpoint.bucket_in_host:
@@ -308,7 +239,7 @@ def _answer(error: Exception) -> tuple[int | None, str | None]:
     return int(status[1]) if status else None, code[1] if code else None
 
 
-def _failure(url: str, place: _Place, error: Exception) -> Failure:
+def _failure(url: str, place: Place, error: Exception) -> Failure:
     """The library's own text is not shown: it holds addresses and whatever the server said."""
     status, code = _answer(error)
     where = f"the endpoint {place.endpoint.name} ([s3])"

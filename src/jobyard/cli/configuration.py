@@ -187,14 +187,25 @@ def _parsed(key: str, given: Given, problems: list[Problem]) -> dict[str, Given]
         return {}
 
 
+_WORDS = {
+    "Input should": "should",
+    "Extra inputs are not permitted": "is unknown",
+    "a valid tuple": "a list",
+}
 _LONGEST_VALUE = 80  # characters shown
 
 
 def _problems(error: ValidationError, given: Mapping[str, Given]) -> Iterator[Problem]:
     for detail in error.errors(include_url=False):
         key = ".".join(str(part) for part in detail["loc"][:2])
-        message = detail["msg"].removeprefix("Value error, ").replace("Input should", "should")
-        if key in given:
+        message = detail["msg"].removeprefix("Value error, ")
+        for theirs, ours in _WORDS.items():
+            message = message.replace(theirs, ours)
+        inside = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"][2:])
+        if key in given and (inside or isinstance(given[key].value, dict)):
+            # What stands in tables is not shown: it may be a secret in the wrong place.
+            yield Problem(given[key].source, f"{key}{inside} {message}")
+        elif key in given:
             shown = str(detail["input"])[:_LONGEST_VALUE]
             yield Problem(given[key].source, f"{key} = {shown} {message}")
         else:

@@ -3,17 +3,17 @@
 import inspect
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import NoneType
-from typing import Annotated, Literal, get_args, get_origin
+from typing import Annotated, Literal, TypeGuard, get_args, get_origin
 
 from pydantic import HttpUrl
 from pydantic.fields import FieldInfo
 
 from jobyard.cli.configuration import sections, variable
-from jobyard.settings import Settings
+from jobyard.settings import SecretRef, Section, Settings
 
 _WIDTH = 100
 
@@ -31,6 +31,8 @@ def example() -> str:
             key = f"{section}.{name}"
             lines += ["", *_comment(meaning(field)), *_comment(f"{kind(field)}; {variable(key)}")]
             value = default(key)
+            for column, part in table(field).items():
+                lines += _comment(f"{column}: {meaning(part)} ({kind(part)})")
             lines.append(f"#{name} = {value}" if value else f"#{name} =")
     return "\n".join(lines) + "\n"
 
@@ -55,15 +57,28 @@ def _words(annotation: object) -> Iterator[str]:
     origin = get_origin(annotation)
     if isinstance(annotation, type) and annotation in _TYPES:
         yield _TYPES[annotation]
+    elif annotation is SecretRef:
+        yield '{ file = "…" } or { env = "…" }'
     elif origin is Literal:
         yield "one of " + ", ".join(json.dumps(choice) for choice in get_args(annotation))
     elif origin is tuple:
-        yield "list of paths"
+        item = get_args(annotation)[0]
+        yield "list of tables" if _is_section(item) else f"list of {' or '.join(_words(item))}s"
     elif origin is Annotated:
         yield from _words(get_args(annotation)[0])
     else:
         for option in get_args(annotation):
             yield from _words(option)
+
+
+def _is_section(annotation: object) -> TypeGuard[type[Section]]:
+    return isinstance(annotation, type) and issubclass(annotation, Section)
+
+
+def table(field: FieldInfo) -> Mapping[str, FieldInfo]:
+    """The keys of each table in a list of them; none for other settings."""
+    item = next(iter(get_args(field.annotation)), None)
+    return item.model_fields if _is_section(item) else {}
 
 
 _TYPES: dict[type, str] = {
@@ -99,8 +114,8 @@ def value_of(settings: Settings, key: str) -> str | None:
 def plain_value(settings: Settings, key: str) -> object:
     """The value of a key as JSON has it: durations in ISO 8601."""
     section, _, name = key.partition(".")
-    values: object = settings.model_dump(mode="json")[section][name]
-    return values
+    values: dict[str, dict[str, object]] = settings.model_dump(mode="json", exclude_none=True)
+    return values[section].get(name)
 
 
 def reference() -> str:
@@ -111,6 +126,7 @@ def reference() -> str:
         for name, field in model.model_fields.items():
             key = f"{section}.{name}"
             value = default(key)
+            parts = table(field)
             lines += [
                 f"### {key}",
                 "",
@@ -119,6 +135,10 @@ def reference() -> str:
                 f"- {kind(field)}",
                 f"- default: {f'`{value}`' if value else 'not set'}",
                 f"- environment: `{variable(key)}`",
+                *(
+                    f"- `{name}` in each table ({kind(part)}): {meaning(part)}"
+                    for name, part in parts.items()
+                ),
                 "",
             ]
     return "\n".join(lines).rstrip() + "\n"

@@ -5,6 +5,8 @@ import re
 from urllib.parse import quote
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+_LITERAL = frozenset({"s3"})
+"""Schemes whose URLs are names as they stand, not percent-encoded."""
 _SAFE = "/!$&'()*+,;=:@~"
 
 
@@ -17,9 +19,9 @@ def scheme_of(url: str) -> str:
 
 
 def child(url: str, name: str) -> str:
-    """The URL of a relative path below the directory `url`; percent-encoded unless that is a bare path."""
-    encoded = name if url.startswith("/") else quote(os.fsencode(name), safe=_SAFE)
-    return f"{url.rstrip('/')}/{encoded}"
+    """The URL of a relative path below the directory `url`; percent-encoded where such URLs are."""
+    literal = url.startswith("/") or scheme_of(url) in _LITERAL
+    return f"{url.rstrip('/')}/{name if literal else quote(os.fsencode(name), safe=_SAFE)}"
 
 
 def printable(text: str) -> str:
