@@ -150,13 +150,16 @@ def main() -> int:
     print(f"seed {options.seed}", flush=True)
     # Not beneath /tmp, which a job has of its own.
     place = Path(tempfile.mkdtemp(prefix="jobyard-faults-", dir="/var/tmp"))
-    wrong = asyncio.run(campaign(options, place))
+    wrong: list[str] = []
+    try:
+        wrong = asyncio.run(campaign(options, place))
+    finally:
+        if not wrong:
+            shutil.rmtree(place)
     if wrong:
         print(f"WRONG, with seed {options.seed}:", *wrong[:_MOST_SHOWN], sep="\n  ", file=sys.stderr)
         print(f"  {len(wrong)} in all; the instance's files are in {place}", file=sys.stderr)
-        return 1
-    shutil.rmtree(place)
-    return 0
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self
@@ -168,11 +168,12 @@ class _Supervisor:
         reading, writing = os.pipe()
         child.restart_at = None
         child.started = time.monotonic()
+        parent = os.getpid()
         child.pid = os.fork()
         if child.pid == 0:
             os.close(reading)
             self._selector.close()
-            _become(child, writing)
+            _become(child, writing, parent)
         os.close(writing)
         self._selector.register(reading, selectors.EVENT_READ, child)
 
@@ -206,7 +207,7 @@ class _Supervisor:
                 child.pid = 0
 
 
-def _become(child: _Child, ready: int) -> None:
+def _become(child: _Child, ready: int, parent: int) -> None:
     """In the new process: do the child's work, and never return."""
     status = 1
     try:
@@ -214,7 +215,7 @@ def _become(child: _Child, ready: int) -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the supervisor decides the order
-        bootstrap.die_with_parent()
+        bootstrap.die_with(parent)
         with _reported(child.name):
             child.run(lambda: _announce(ready))
             status = 0
@@ -234,7 +235,8 @@ def _reported(name: str) -> Iterator[None]:
 
 
 def _announce(ready: int) -> None:
-    os.write(ready, b"!")
+    with suppress(BrokenPipeError):  # the supervisor was killed, and this process is about to end
+        os.write(ready, b"!")
     os.close(ready)
 
 
