@@ -116,7 +116,7 @@ RARE = {
     "name": (query(name_prefix="rare-"), "ix_jobs_name_number"),
     "standing beside a common name": (
         query(name_prefix="common-", standings=frozenset({QUEUED})),
-        "ix_jobs_state_wanted_number",
+        "ix_jobs_state_wanted_number_name",
     ),
     "tag beside a common one": (query(tags=COMMON_TAG | RARE_VALUE), "ix_tags_key_value_number"),
 }
@@ -147,7 +147,7 @@ def test_what_is_rare_is_found_by_its_index(path, name) -> None:
 
 def test_several_standings_are_merged_from_their_own_ranges(path) -> None:
     steps = plan(path, query(standings=frozenset({DONE, QUEUED, FAILED})))
-    ranges = [step for step in steps if "ix_jobs_state_wanted_number (state=? AND wanted=? AND" in step]
+    ranges = [step for step in steps if "ix_jobs_state_wanted_number_name (state=? AND wanted=? AND" in step]
     assert len(ranges) == 3, steps
     assert costly(steps) == []
 

@@ -78,7 +78,7 @@ jobs = Table(
     Column("disk_gb", Double),
     Column("not_before", Instant),
     Column("progress", LargeBinary, nullable=False),  # codec.Progress
-    Index(None, "state", "wanted", "number"),
+    Index(None, "state", "wanted", "number", "name"),  # a walk along a state checks names in the index
     *(
         Column(stem_column(length), String(length), Computed(f"substr(name, 1, {length})", persisted=False))
         for length in STEMS

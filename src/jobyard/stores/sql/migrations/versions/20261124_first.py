@@ -35,7 +35,9 @@ def upgrade() -> None:
     op.create_index(op.f("ix_jobs_name_10_number"), "jobs", ["name_10", "number"], unique=False)
     op.create_index(op.f("ix_jobs_name_24_number"), "jobs", ["name_24", "number"], unique=False)
     op.create_index(op.f("ix_jobs_name_number"), "jobs", ["name", "number"], unique=False)
-    op.create_index(op.f("ix_jobs_state_wanted_number"), "jobs", ["state", "wanted", "number"], unique=False)
+    op.create_index(
+        op.f("ix_jobs_state_wanted_number_name"), "jobs", ["state", "wanted", "number", "name"], unique=False
+    )
     op.create_table(
         "leases",
         sa.Column("name", sa.String(length=64), nullable=False),
