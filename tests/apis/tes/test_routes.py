@@ -225,6 +225,14 @@ async def test_wrong_paths_and_methods_are_told(client, method, path, status, al
         assert set(answer.headers["allow"].split(", ")) == allow
 
 
+@pytest.mark.parametrize("base", ["", "/v1", "/ga4gh/tes/v1"])
+async def test_options_tells_what_is_possible(client, base) -> None:
+    for path in ("/tasks", "/tasks/x"):
+        answer = await client.options(base + path)
+        assert (answer.status_code, answer.content) == (204, b"")
+        assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "POST", "OPTIONS"}
+
+
 @pytest.mark.parametrize(
     "id", ["unknown", "0" * 26, "x" * 5000, "a b", "..%2F", "%00", "%ff", "'; DROP TABLE jobs", "ü", "a%0Ab"]
 )

@@ -46,6 +46,11 @@ def tes_routes(*, jobs: Jobs, options: TesOptions, info: ServiceInfoValues) -> S
     async def get_service_info() -> Response[bytes]:
         return Response(about, media_type=_JSON)
 
+    async def what_is_possible() -> Response[None]:
+        return Response(None, headers={"Allow": "GET, HEAD, POST, OPTIONS"})
+
+    # The framework's own answer to OPTIONS names the methods of the first handler of a path only.
+    both = _route("/tasks", "/tasks/{name:str}", http_method=HttpMethod.OPTIONS, status_code=204)
     create = _route("/tasks", http_method=HttpMethod.POST, status_code=200)
     act = _route("/tasks/{name:str}", http_method=HttpMethod.POST, status_code=200)
     return [
@@ -54,6 +59,7 @@ def tes_routes(*, jobs: Jobs, options: TesOptions, info: ServiceInfoValues) -> S
         create(tasks.create_task),
         _route("/tasks/{name:str}", http_method=_GET)(tasks.get_task),
         act(tasks.act_on_task),
+        both(what_is_possible),
     ]
 
 
