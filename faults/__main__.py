@@ -99,8 +99,7 @@ class Campaign:
         ends = Counter(stored.states.values())
         print(f"{len(clients.sent)} tasks in {seconds:.0f} s: {len(clients.sent) / seconds:.1f} tasks/s")
         print("  " + ", ".join(f"{count} {state}" for state, count in ends.most_common()))
-        retried = sum(step.kind == "moved" and step.state == "queued" for step in stored.steps)
-        print(f"  {retried} further attempts; {clients.retries} requests made again")
+        print(f"  {clients.retries} requests made again")
         print(f"{self.attacker.kills} kills; {served.starts} starts, {served.gave_up} ended by themselves")
         moves = sorted(step.at for step in stored.steps if step.kind == "moved")
         for damage in sorted({blow.damage for blow in self.attacker.blows}):
