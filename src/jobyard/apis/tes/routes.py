@@ -49,17 +49,17 @@ def tes_routes(*, jobs: Jobs, options: TesOptions, info: ServiceInfoValues) -> S
     async def what_is_possible() -> Response[None]:
         return Response(None, headers={"Allow": "GET, HEAD, POST, OPTIONS"})
 
-    # The framework's own answer to OPTIONS names the methods of the first handler of a path only.
+    # First in line: else the framework answers, and names the methods of the first handler of a path only.
     both = _route("/tasks", "/tasks/{name:str}", http_method=HttpMethod.OPTIONS, status_code=204)
     create = _route("/tasks", http_method=HttpMethod.POST, status_code=200)
     act = _route("/tasks/{name:str}", http_method=HttpMethod.POST, status_code=200)
     return [
+        both(what_is_possible),
         _route("/service-info", "/tasks/service-info", http_method=_GET)(get_service_info),
         _route("/tasks", http_method=_GET)(tasks.list_tasks),
         create(tasks.create_task),
         _route("/tasks/{name:str}", http_method=_GET)(tasks.get_task),
         act(tasks.act_on_task),
-        both(what_is_possible),
     ]
 
 
