@@ -27,9 +27,11 @@ from jobyard.apis.http.operations import operation_routes
 from jobyard.apis.tes.openapi import openapi_document
 from jobyard.apis.tes.options import ServiceInfoValues, TesOptions
 from jobyard.apis.tes.routes import tes_routes
+from jobyard.blobs import hosts, keys
 from jobyard.blobs.base import WEB_PREFIXES, Sink, Source
 from jobyard.blobs.disk import Disk
-from jobyard.blobs.keys import Endpoint, prefixes
+from jobyard.blobs.hosts import ANONYMOUS, Server, default_port
+from jobyard.blobs.keys import Endpoint
 from jobyard.engine.reconcile import Policy
 from jobyard.engine.supervisor import Engine, Options
 from jobyard.executors.base import Executor
@@ -78,7 +80,7 @@ def check_database(settings: Settings) -> None:
 
 def prepare(settings: Settings) -> None:
     """What must be right before a process starts. A fresh directory gets its database."""
-    _endpoints(settings)
+    _endpoints(settings), _servers(settings)
     configure_logging(settings.log.format, settings.log.level)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     settings.server.data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -185,15 +187,17 @@ def _blobs(settings: Settings) -> tuple[dict[str, Source], dict[str, Sink]]:
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             del os.environ[name]  # the library would take settings from there
         sources["s3"] = sinks["s3"] = ObjectStorage(endpoints)
+    if settings.ftp.servers:
+        from jobyard.blobs.ftp import Ftp
+
+        ftp = Ftp(_servers(settings), ca_file=settings.ftp.ca_file)
+        sources |= {"ftp": ftp, "ftps": ftp}
+        sinks |= {"ftp": ftp, "ftps": ftp}
     return sources, sinks
 
 
 def _endpoints(settings: Settings) -> Sequence[Endpoint]:
     """Raises `Invalid` if a secret is not where it should be."""
-
-    def secret(ref: SecretRef | None) -> str | None:
-        return ref.read(os.environ) if ref else None
-
     return [
         Endpoint(
             name=it.name,
@@ -201,18 +205,37 @@ def _endpoints(settings: Settings) -> Sequence[Endpoint]:
             region=it.region,
             buckets=it.buckets,
             bucket_in_host=it.style == "virtual",
-            access_key=secret(it.access_key),
-            secret_key=secret(it.secret_key),
-            session_token=secret(it.session_token),
+            access_key=_secret(it.access_key),
+            secret_key=_secret(it.secret_key),
+            session_token=_secret(it.session_token),
         )
         for it in settings.s3.endpoints
     ]
 
 
+def _servers(settings: Settings) -> Sequence[Server]:
+    """Raises `Invalid` if a secret is not where it should be."""
+    return [
+        Server(
+            host=it.host,
+            port=it.port or default_port(it.tls),
+            tls=it.tls,
+            user=it.user,
+            password=_secret(it.password) or ANONYMOUS,
+        )
+        for it in settings.ftp.servers
+    ]
+
+
+def _secret(ref: SecretRef | None) -> str | None:
+    return ref.read(os.environ) if ref else None
+
+
 def _storage(settings: Settings) -> tuple[str, ...]:
     """What the URLs that jobs may use begin with, for people to read."""
     web = WEB_PREFIXES if settings.files.http else ()
-    return (*Disk(settings.files.roots).prefixes, *prefixes(it.buckets for it in settings.s3.endpoints), *web)
+    objects = keys.prefixes(it.buckets for it in settings.s3.endpoints)
+    return (*Disk(settings.files.roots).prefixes, *objects, *hosts.prefixes(_servers(settings)), *web)
 
 
 def _now() -> datetime:
@@ -262,8 +285,7 @@ def _service_info(settings: Settings) -> ServiceInfoValues:
 
 
 def _schemes(settings: Settings) -> frozenset[str]:
-    web = {"http", "https"} if settings.files.http else set()
-    return frozenset({"file"} | web | ({"s3"} if settings.s3.endpoints else set()))
+    return frozenset({"file"} | {prefix.partition(":")[0] for prefix in _storage(settings)})
 
 
 def _run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:

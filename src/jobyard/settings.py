@@ -298,6 +298,30 @@ class S3(Section):
         return self
 
 
+class FtpServer(Section):
+    """A server of files."""
+
+    host: Annotated[str, Field(min_length=1)]
+    """Its name, as it stands in URLs."""
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """Not set is 21, and 990 where `tls` is `implicit`."""
+    tls: Literal["none", "explicit", "implicit"] = "none"
+    """`explicit` is TLS after AUTH TLS, `implicit` from the first byte. `ftps://` URLs need one of them."""
+    user: str = "anonymous"
+    """Who logs in, unless the URL says."""
+    password: SecretRef | None = None
+    """Not set is that of `anonymous`."""
+
+
+class Ftp(Section):
+    """Inputs and outputs by `ftp://` and `ftps://` URLs."""
+
+    servers: tuple[FtpServer, ...] = ()
+    """The servers that jobs may use."""
+    ca_file: Directory | None = None
+    """Certificate authorities in PEM for TLS; not set is the system's."""
+
+
 class Tes(Section):
     """The GA4GH TES API."""
 
@@ -349,5 +373,6 @@ class Settings(Section):
     local: Local = Local()
     files: Files = Files()
     s3: S3 = S3()
+    ftp: Ftp = Ftp()
     tes: Tes = Tes()
     service_info: ServiceInfo = ServiceInfo()
