@@ -2,13 +2,13 @@
 
 import hashlib
 import os
-import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import trustme
 
 from jobyard.blobs.ftp import Ftp
 from jobyard.blobs.hosts import Server, Tls
@@ -59,8 +59,10 @@ def files(tmp_path: Path) -> Iterator[Files]:
 def tls_files(tmp_path: Path) -> Iterator[Files]:
     from pyftpdlib.handlers import TLS_FTPHandler
 
-    certificate = tmp_path / "cert.pem"
-    make_certificate(certificate)
+    certificate, ca_file = tmp_path / "server.pem", tmp_path / "ca.pem"
+    authority = trustme.CA()
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(certificate)
+    authority.cert_pem.write_to_path(ca_file)
 
     class Handler(TLS_FTPHandler):
         certfile = str(certificate)
@@ -68,7 +70,7 @@ def tls_files(tmp_path: Path) -> Iterator[Files]:
         tls_data_required = True
 
     with serving(Handler, tmp_path) as files:
-        files.ca_file = certificate
+        files.ca_file = ca_file
         yield files
 
 
@@ -97,24 +99,6 @@ class serving:  # noqa: N801 - used like a function
     def __exit__(self, *_: object) -> None:
         self.server.close_all()
         self.thread.join()
-
-
-def make_certificate(path: Path) -> None:
-    words = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=localhost",
-    ]
-    words += ["-addext", "subjectAltName=DNS:localhost", "-keyout", f"{path}.key", "-out", str(path)]
-    subprocess.run(words, check=True, capture_output=True)
-    path.write_bytes(path.read_bytes() + Path(f"{path}.key").read_bytes())
 
 
 async def fetched(blobs: Ftp, url: str, to: Path) -> bytes:
