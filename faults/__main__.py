@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -16,7 +16,7 @@ from statistics import median
 
 from faults import checks, story
 from faults.cases import SOURCE, SOURCE_BYTES, Case, Maker
-from faults.clients import Clients, client_of
+from faults.clients import Clients, Task, client_of
 from faults.counter import Runs, counting, saying
 from faults.damage import Attacker, planned
 from faults.served import Served
@@ -65,7 +65,8 @@ class Campaign:
             group.create_task(self.clients.send_all(cases, self.options.clients))
             group.create_task(self.attacker.attack(plan, lambda: self.clients.ended / len(cases)))
         seconds = time.monotonic() - began
-        wrong = [*self.clients.wrong, *await self._wrong_tasks()]
+        tasks = [await self.clients.task(sent.id) for sent in self.clients.sent]
+        wrong = [*self.clients.wrong, *self._wrong_with(tasks)]
         wrong += await checks.left_while_it_serves(self.served)
         if code := await self.served.stop():
             wrong.append(f"the server ended with {code}")
@@ -73,6 +74,7 @@ class Campaign:
         wrong += checks.wrong_files_of(cases, self.served.root)
         stored = story.read(self.served.data / "jobyard.db")
         wrong += story.wrong_in(stored, Counter(sent.id for sent in self.clients.sent))
+        wrong += checks.wrong_answers({task["id"]: task["state"] for task in tasks}, stored.states)
         self._report(stored, seconds)
         return wrong
 
@@ -86,13 +88,10 @@ class Campaign:
         )
         return [maker.case(number) for number in range(self.options.tasks)]
 
-    async def _wrong_tasks(self) -> list[str]:
-        wrong = []
-        for sent in self.clients.sent:
-            task = await self.clients.task(sent.id)
-            faults = checks.wrong_with(sent, task, self.runs, self.served.root)
-            wrong += [f"{sent.id} ({sent.case.kind}): {fault}" for fault in faults]
-        return wrong
+    def _wrong_with(self, tasks: Sequence[Task]) -> Iterator[str]:
+        for sent, task in zip(self.clients.sent, tasks, strict=True):
+            for fault in checks.wrong_with(sent, task, self.runs, self.served.root):
+                yield f"{sent.id} ({sent.case.kind}): {fault}"
 
     def _report(self, stored: story.Stored, seconds: float) -> None:
         served, clients = self.served, self.clients
@@ -114,6 +113,9 @@ class Campaign:
 
 async def campaign(options: Options, place: Path) -> list[str]:
     """What went wrong."""
+    this = asyncio.current_task()
+    assert this is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
     random = Random(options.seed)
     served = Served(place=place, settings=_SETTINGS | {"LOCAL__SANDBOX": options.sandbox})
     async with counting() as runs, served.kept_up(), client_of(served.url) as http:
@@ -144,7 +146,6 @@ def read_options() -> Options:
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     options = read_options()
     print(f"seed {options.seed}", flush=True)
     # Not beneath /tmp, which a job has of its own.
@@ -152,6 +153,8 @@ def main() -> int:
     wrong: list[str] = []
     try:
         wrong = asyncio.run(campaign(options, place))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return 130
     finally:
         if not wrong:
             shutil.rmtree(place)

@@ -2,19 +2,27 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from faults.cases import CANCELED, SOURCE, Case
-from faults.clients import Sent
+from faults.cases import CANCELED, COMPLETE, ERRORED, FAILED, SOURCE, Case
+from faults.clients import Sent, Task
 from faults.counter import Runs
 from faults.served import Part, Served
+from jobyard.domain.state import State
 
 _SETTLE_S = 30
+_NAMES = {
+    State.COMPLETED: COMPLETE,
+    State.FAILED: FAILED,
+    State.TIMED_OUT: FAILED,
+    State.ERRORED: ERRORED,
+    State.CANCELED: CANCELED,
+}
 
 
-def wrong_with(sent: Sent, task: dict[str, Any], runs: Runs, root: Path) -> Iterator[str]:
+def wrong_with(sent: Sent, task: Task, runs: Runs, root: Path) -> Iterator[str]:
     """What is wrong with an ended task."""
     case, logs = sent.case, task["logs"]
     canceled = task["state"] == CANCELED
@@ -26,6 +34,14 @@ def wrong_with(sent: Sent, task: dict[str, Any], runs: Runs, root: Path) -> Iter
     if not canceled:
         yield from _wrong_logs(case, logs[-1]["logs"])
     yield from _wrong_files(case, root, canceled)
+
+
+def wrong_answers(answers: Mapping[str, str], stored: Mapping[str, State]) -> Iterator[str]:
+    """Where the API says something else of an ended task than the database: something older, from memory."""
+    for id, answer in answers.items():
+        state = stored.get(id)
+        if state is not None and answer != _NAMES.get(state):
+            yield f"{id}: the API says {answer}, the database {state}"
 
 
 def _executors(case: Case) -> range:

@@ -4,10 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 import httpx
 
 from faults.cases import TERMINAL, Case
+
+Task = dict[str, Any]  # as the API shows it
 
 _TIMEOUT_S = 3
 _AGAIN_S = 0.1
@@ -54,10 +57,10 @@ class Clients:
             for _ in range(clients):
                 group.create_task(client())
 
-    async def task(self, id: str) -> dict[str, object]:
+    async def task(self, id: str) -> Task:
         """As it is now, in full."""
         answer = await self._insist(lambda: self.http.get(f"/tasks/{id}", params={"view": "FULL"}))
-        task: dict[str, object] = answer.json()
+        task: Task = answer.json()
         return task
 
     async def _one(self, case: Case) -> None:

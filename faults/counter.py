@@ -18,11 +18,11 @@ class Runs:
     """By the task's token and the executor's index."""
 
     async def _hear(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            token, index = (await reader.read()).decode().split()
+        words = (await reader.read()).decode().split()
+        writer.close()
+        if words:  # else it was killed before it could say anything
+            token, index = words
             self.begun[token, int(index)] += 1
-        finally:
-            writer.close()
 
 
 @asynccontextmanager

@@ -23,7 +23,7 @@ _STOPS = 0.25
 
 class Damage(StrEnum):
     POWER_CUT = "power cut"
-    CUT_AT_START = "power cut, and another in the next start"
+    CUT_AT_START = "power cut, and a kill of the next supervisor while it starts"
     SUPERVISOR = "kill of the supervisor"
     API = "kill of an API worker"
     ENGINE = "kill of the engine"
@@ -93,7 +93,8 @@ class Attacker:
                 while self.served.starts == starts:
                     await asyncio.sleep(_GLANCE_S)
                 await asyncio.sleep(self.random.random() * _START_S)
-                self.served.kill_all()
+                for pid in self.served.processes(Part.SUPERVISOR):
+                    self.served.kill(pid)
             case Damage.SUPERVISOR | Damage.API | Damage.ENGINE:
                 victim = await self._one_of(_PARTS[damage])
                 self._strike(damage, lambda: self.served.kill(victim))
