@@ -11,6 +11,9 @@ from jobyard.executors.local.folder import CANCELED, TIMED_OUT, Folder
 
 _LAST_WAIT_S = 5.0
 """For the script to write down how its command was killed, before it is killed too."""
+_TAKEN_WAIT_S = 2.0
+"""For a script between taking the start and writing its number down: two lines of its shell."""
+_GLANCE_S = 0.01
 
 
 @dataclass(slots=True, kw_only=True)
@@ -30,12 +33,20 @@ class Leader:
         if pid is None:
             started = processes.spawn(self.folder.path, self.environment)
             await self._exit_of(started)
-            pid = self.folder.pid()
+            pid = await self._first()
             if pid == started:
                 return
         # A script that an earlier process had started was first.
         if pid is not None and processes.runs(pid, self.folder.path):
             await self._exit_of(pid)
+
+    async def _first(self) -> int | None:
+        """Who took the start; started by an engine before this one, it may not have come to say so yet."""
+        patience = _TAKEN_WAIT_S
+        while (pid := self.folder.pid()) is None and self.folder.has("pid") and patience > 0:
+            await asyncio.sleep(_GLANCE_S)
+            patience -= _GLANCE_S
+        return pid
 
     def end(self) -> None:
         """Ask the commands to end, and make them after the grace time. Silent when there are none."""
