@@ -208,6 +208,7 @@ def _endpoints(settings: Settings) -> Sequence[Endpoint]:
             access_key=_secret(it.access_key),
             secret_key=_secret(it.secret_key),
             session_token=_secret(it.session_token),
+            authorities=_authorities(it.ca_file),
         )
         for it in settings.s3.endpoints
     ]
@@ -216,6 +217,13 @@ def _endpoints(settings: Settings) -> Sequence[Endpoint]:
 def _servers(settings: Settings) -> Sequence[Server]:
     """Raises `Invalid` if a secret is not where it should be."""
     return [
+def _authorities(file: Path | None) -> bytes | None:
+    try:
+        return file.read_bytes() if file else None
+    except OSError as error:
+        raise Invalid(f"the certificate authorities in {file} cannot be read: {error.strerror}") from error
+
+
         Server(
             host=it.host,
             port=it.port or default_port(it.tls),

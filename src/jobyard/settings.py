@@ -116,9 +116,7 @@ class SecretRef(Section):
     @model_validator(mode="before")
     @classmethod
     def _no_literal(cls, value: object) -> object:
-        if isinstance(value, dict) and len(value) == 1:
-            return value
-        if isinstance(value, SecretRef):
+        if isinstance(value, SecretRef) or (isinstance(value, dict) and len(value) == 1):
             return value
         raise ValueError(
             "is a secret, which does not stand in the configuration; write where it is instead: "
@@ -279,6 +277,8 @@ class S3Endpoint(Section):
 
 
 class S3(Section):
+    ca_file: Directory | None = None
+    """Certificate authorities in PEM that are trusted beside the system's."""
     """Inputs and outputs by `s3://` URLs."""
 
     endpoints: tuple[S3Endpoint, ...] = ()
@@ -291,10 +291,7 @@ class S3(Section):
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ValueError(f"s3.endpoints has two of the name {twice}")
         if any(claims.count(bucket) > 1 for bucket in claims):
-            raise ValueError(
-                "s3.endpoints has one bucket in two endpoints, or two endpoints without buckets, "
-                "each of which would be for all other buckets"
-            )
+            raise ValueError("s3.endpoints has one bucket in two endpoints, or two endpoints without buckets")
         return self
 
 

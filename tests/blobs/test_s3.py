@@ -3,9 +3,13 @@
 import asyncio
 import hashlib
 import os
+import ssl
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import trustme
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
@@ -146,15 +150,13 @@ async def test_refused_keys_are_told_without_being_shown(bucket, tmp_path) -> No
     assert await fetched(reader, "s3://jobs/seen", tmp_path / "to") == b"x"
     wrong = ObjectStorage([endpoint(bucket, secret_key="wrong-secret")], retry=SOON)
     nobody = ObjectStorage([endpoint(bucket, access_key=None, secret_key=None)], retry=SOON)
-    for storage, code in (
-        (reader, "AccessDenied"),
-        (wrong, "SignatureDoesNotMatch"),
-        (nobody, "AccessDenied"),
+    for storage, reason in (
+        (reader, "with the configured keys: AccessDenied"),
+        (wrong, "with the configured keys: SignatureDoesNotMatch"),
+        (nobody, "without keys: AccessDenied"),
     ):
         failure = await refused(stored(storage, "s3://jobs/seen", b"y", tmp_path / "from"))
-        assert str(failure) == (
-            f"s3://jobs/seen: the endpoint test ([s3]) refuses access with the configured keys: {code}"
-        )
+        assert str(failure) == f"s3://jobs/seen: the endpoint test ([s3]) refuses access {reason}"
         assert not failure.passing
     assert bucket.get("seen") == b"x"
 
@@ -205,3 +207,58 @@ async def test_a_service_that_is_away_may_come_back(tmp_path) -> None:
         str(failure) == "s3://jobs/x: the endpoint test ([s3]) cannot be reached, or the connection was lost"
     )
     assert failure.passing
+
+
+async def test_a_bucket_in_another_region_is_told(httpserver: HTTPServer, tmp_path) -> None:
+    storage = ObjectStorage([Endpoint(name="test", url=httpserver.url_for("").rstrip("/"))], retry=SOON)
+    httpserver.expect_request("/jobs/x").respond_with_data(status=301)
+    failure = await refused(fetched(storage, "s3://jobs/x", tmp_path / "to"))
+    assert "has the bucket elsewhere: look at `region`" in str(failure)
+    assert not failure.passing
+
+
+async def test_certificates_count_if_their_authority_is_configured(tmp_path) -> None:
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    trusted = authority.cert_pem.bytes()
+    with HTTPServer(host="localhost", ssl_context=context) as server:
+        server.expect_request("/jobs/x").respond_with_handler(Flaky(b"data", 0, 500))
+        url = server.url_for("").rstrip("/")
+        storage = ObjectStorage([Endpoint(name="test", url=url, authorities=trusted)], retry=SOON)
+        assert await fetched(storage, "s3://jobs/x", tmp_path / "to") == b"data"
+        stranger = ObjectStorage([Endpoint(name="test", url=url)], retry=SOON)
+        failure = await refused(fetched(stranger, "s3://jobs/x", tmp_path / "to"))
+    assert "certificate of the endpoint test ([s3]) is not trusted" in str(failure)
+    assert not failure.passing
+
+
+class Breaking(BaseHTTPRequestHandler):
+    """Gives half of an object, and the rest to whoever asks for it."""
+
+    data = os.urandom(1_000_000)
+
+    def do_GET(self) -> None:
+        asked = self.headers["Range"]
+        begin = int(asked.removeprefix("bytes=").partition("-")[0]) if asked else 0
+        self.send_response(206 if asked else 200)
+        self.send_header("Content-Length", str(len(self.data) - begin))
+        self.send_header("Content-Range", f"bytes {begin}-{len(self.data) - 1}/{len(self.data)}")
+        self.send_header("ETag", '"x"')
+        self.send_header("Last-Modified", "Tue, 24 Nov 2026 10:00:00 GMT")
+        self.end_headers()
+        self.wfile.write(self.data[begin:] if asked else self.data[:500_000])
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+async def test_a_connection_that_breaks_is_taken_up_where_it_broke(tmp_path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Breaking) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        storage = ObjectStorage([Endpoint(name="test", url=url)], retry=SOON)
+        assert await fetched(storage, "s3://jobs/x", tmp_path / "to") == Breaking.data
+        server.shutdown()
+        thread.join()

@@ -24,6 +24,8 @@ class Endpoint:
     region: str = "us-east-1"
     buckets: Sequence[str] = ()
     bucket_in_host: bool = False
+    authorities: bytes | None = field(default=None, repr=False)
+    """Certificates in PEM that are trusted beside the system's."""
     access_key: str | None = field(default=None, repr=False)
     secret_key: str | None = field(default=None, repr=False)
     session_token: str | None = field(default=None, repr=False)

@@ -26,7 +26,7 @@ from jobyard.domain.errors import Failure
 from jobyard.domain.files import FileType, masked
 
 if TYPE_CHECKING:  # the library has them for type checkers only
-    from obstore.store import S3Config
+    from obstore.store import ClientConfig, S3Config
 
 _READ = 4 * 1024**2  # bytes at once
 _PART = 8 * 1024**2  # bytes; larger files are stored in parts
@@ -39,6 +39,7 @@ _STALLED = timedelta(seconds=120)
 """Without a byte."""
 _LONGEST = timedelta(days=7)
 """For one request; there must be a limit."""
+_CLEANING_S = 10
 _LONGEST_PAUSE = timedelta(seconds=30)
 
 _ERRORS = (BaseError, FileNotFoundError)
@@ -46,6 +47,8 @@ _DENIED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 
 _STATUS = re.compile(r"Server returned non-2xx status code: (\d{3})")
+_REDIRECTED = "incorrectly configured region"
+_UNTRUSTED = "InvalidCertificate("
 _CODE = re.compile(r"<Code>(\w{1,64})</Code>")
 
 
@@ -168,7 +171,7 @@ class _Upload:
         self._stopped = False
 
     async def run(self, store: S3Store, key: str) -> None:
-        """Cancelled, it takes back the parts that it has stored."""
+        """Cancelled, it takes back the parts that it has stored, if the service answers soon."""
         length = os.fstat(self._source).st_size
         part = max(_PART, -(-length // _MOST_PARTS))
         if length <= part:
@@ -182,8 +185,10 @@ class _Upload:
             await asyncio.shield(sending)
         except asyncio.CancelledError:
             self._stopped = True
-            await asyncio.wait({sending})
-            if not sending.cancelled():
+            done, _ = await asyncio.wait({sending}, timeout=_CLEANING_S)
+            if not done:
+                sending.cancel()
+            elif not sending.cancelled():
                 sending.exception()  # nobody asks any more
             raise
 
@@ -217,14 +222,17 @@ def _open(endpoint: Endpoint, bucket: str, retry: Retry) -> S3Store:
         config |= {"access_key_id": endpoint.access_key, "secret_access_key": endpoint.secret_key}
     if endpoint.session_token is not None:
         config["session_token"] = endpoint.session_token
+    client: ClientConfig = {
+        "allow_http": base.startswith("http://"),
+        "timeout": _LONGEST,
+        "read_timeout": _STALLED,
+    }
+    if endpoint.authorities is not None:
+        client["root_certificate"] = endpoint.authorities
     return S3Store(
         bucket,
         config=config,
-        client_options={
-            "allow_http": base.startswith("http://"),
-            "timeout": _LONGEST,
-            "read_timeout": _STALLED,
-        },
+        client_options=client,
         retry_config={
             "max_retries": retry.tries - 1,
             "backoff": {"init_backoff": timedelta(seconds=retry.pause_s), "max_backoff": _LONGEST_PAUSE},
@@ -248,13 +256,20 @@ def _failure(url: str, place: Place, error: Exception) -> Failure:
     elif isinstance(error, FileNotFoundError) or status == HTTPStatus.NOT_FOUND:
         reason = f"{where} has no such object"
     elif status in _DENIED:
-        reason = f"{where} refuses access with the configured keys: {code or status}"
+        keys = "with the configured keys" if place.endpoint.access_key else "without keys"
+        reason = f"{where} refuses access {keys}: {code or status}"
     elif status is not None:
         reason = f"{where} answered {status}{f' {code}' if code else ''}"
     elif isinstance(error, InvalidPathError):
         reason = "there are keys below it with empty parts, `.`, `..` or control characters"
+    elif _REDIRECTED in str(error):
+        reason = f"{where} has the bucket elsewhere: look at `region` and `style`"
+    elif _UNTRUSTED in str(error):
+        reason = f"the certificate of {where} is not trusted (`ca_file`)"
     else:
         reason = f"{where} cannot be reached, or the connection was lost"
-    lasting = isinstance(error, FileNotFoundError | InvalidPathError)
+    lasting = isinstance(error, FileNotFoundError | InvalidPathError) or any(
+        words in str(error) for words in (_REDIRECTED, _UNTRUSTED)
+    )
     passing = status is None or status in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR
     return Failure(f"{masked(url)}: {reason}", passing=passing and not lasting)
