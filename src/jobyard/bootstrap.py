@@ -32,6 +32,7 @@ from jobyard.blobs.base import WEB_PREFIXES, Sink, Source
 from jobyard.blobs.disk import Disk
 from jobyard.blobs.hosts import ANONYMOUS, Server, default_port
 from jobyard.blobs.keys import Endpoint
+from jobyard.domain.errors import Invalid
 from jobyard.engine.reconcile import Policy
 from jobyard.engine.supervisor import Engine, Options
 from jobyard.executors.base import Executor
@@ -205,18 +206,15 @@ def _endpoints(settings: Settings) -> Sequence[Endpoint]:
             region=it.region,
             buckets=it.buckets,
             bucket_in_host=it.style == "virtual",
+            authorities=_authorities(it.ca_file),
             access_key=_secret(it.access_key),
             secret_key=_secret(it.secret_key),
             session_token=_secret(it.session_token),
-            authorities=_authorities(it.ca_file),
         )
         for it in settings.s3.endpoints
     ]
 
 
-def _servers(settings: Settings) -> Sequence[Server]:
-    """Raises `Invalid` if a secret is not where it should be."""
-    return [
 def _authorities(file: Path | None) -> bytes | None:
     try:
         return file.read_bytes() if file else None
@@ -224,6 +222,9 @@ def _authorities(file: Path | None) -> bytes | None:
         raise Invalid(f"the certificate authorities in {file} cannot be read: {error.strerror}") from error
 
 
+def _servers(settings: Settings) -> Sequence[Server]:
+    """Raises `Invalid` if a secret is not where it should be."""
+    return [
         Server(
             host=it.host,
             port=it.port or default_port(it.tls),

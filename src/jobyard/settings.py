@@ -256,6 +256,8 @@ class S3Endpoint(Section):
     """Where the bucket stands in an address: `path` is `host/bucket`, `virtual` is `bucket.host`."""
     allow_http: bool = False
     """Allow a `url` with `http://`, where everybody on the way can read along."""
+    ca_file: Directory | None = None
+    """Certificate authorities in PEM that are trusted beside the system's."""
     access_key: SecretRef | None = None
     """The access key's identifier."""
     secret_key: SecretRef | None = None
@@ -277,8 +279,6 @@ class S3Endpoint(Section):
 
 
 class S3(Section):
-    ca_file: Directory | None = None
-    """Certificate authorities in PEM that are trusted beside the system's."""
     """Inputs and outputs by `s3://` URLs."""
 
     endpoints: tuple[S3Endpoint, ...] = ()
