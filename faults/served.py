@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from random import choice
 
 _GLANCE_S = 0.02
 _AGAIN_S = 0.2
@@ -31,10 +32,15 @@ class ServedError(Exception):
     """The server did not do its part."""
 
 
+_PORTS = range(20_000, 32_000)
+"""Below those that the kernel gives to clients, one of whom would else take the server's while it is down."""
+
+
 def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
+    while True:
+        port = choice(_PORTS)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 @dataclass(slots=True, kw_only=True)
