@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -37,12 +38,15 @@ netns = "none"
 [engine]
 runtime = "runc"
 cgroup_manager = "cgroupfs"
-events_logger = "none"
+events_logger = "file"
+lock_type = "file"
+tmp_dir = "{root}/tmp"
+volume_path = "{root}/volumes"
 """
 
 
 @pytest.fixture(scope="session")
-def podman_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
+def podman_host() -> Iterator[Mapping[str, str]]:
     """Environment variables with which podman works, and has the image `any`: busybox with an entrypoint
     that fails, and `/app/readme` in it.
     """
@@ -51,8 +55,8 @@ def podman_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[st
         pytest.fail(f"not installed: {', '.join(missing)}")
     if missing:
         pytest.skip(f"not installed: {', '.join(missing)}")
-    root = tmp_path_factory.mktemp("podman")
-    (root / "containers.conf").write_text(_CONTAINERS_CONF)
+    root = Path(tempfile.mkdtemp(prefix="podman"))  # short: podman waits for ever where socket paths are long
+    (root / "containers.conf").write_text(_CONTAINERS_CONF.format(root=root))
     (root / "storage.conf").write_text(
         f'[storage]\ndriver = "vfs"\ngraphroot = "{root}/graph"\nrunroot = "{root}/run"\n'
     )
@@ -70,6 +74,7 @@ def podman_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[st
     yield added
     _run(environment, "podman", "rm", "--all", "--force", "--volumes", "--time", "0")
     _run(environment, "podman", "rmi", "--all", "--force")
+    shutil.rmtree(root)
 
 
 def _run(environment: Mapping[str, str], *words: str) -> None:

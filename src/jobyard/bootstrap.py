@@ -36,7 +36,8 @@ from jobyard.domain.errors import Invalid
 from jobyard.engine.reconcile import Policy
 from jobyard.engine.supervisor import Engine, Options
 from jobyard.executors.base import Executor
-from jobyard.executors.local.plugin import LocalOptions
+from jobyard.executors.local.containers import ContainerOptions
+from jobyard.executors.local.plugin import LocalOptions, engine_found
 from jobyard.executors.local.plugin import open_executor as open_local
 from jobyard.services.jobs import Jobs
 from jobyard.settings import SecretRef, Settings, is_loopback, split_address
@@ -147,7 +148,7 @@ async def _engine(settings: Settings, stop: asyncio.Event, ready: Callable[[], N
     if settings.files.http:
         sources |= {"http": web, "https": web}
     executor = _executor(settings, Staging(sources=sources, sinks=sinks, transfers=settings.local.transfers))
-    if settings.local.runtime == "auto":
+    if settings.local.runtime == "auto" and not container_engine(settings)[0]:
         log.warning('jobs will not run until [local] runtime is set: see "jobyard doctor"')
     engine = Engine(store, executor, _engine_options(settings), clock=_now)
     try:
@@ -172,6 +173,7 @@ def _executor(settings: Settings, staging: Staging) -> Executor:
         default_disk_gb=local.default_disk_gb,
         log_tail=local.log_tail,
         kill_grace=local.kill_grace,
+        containers=ContainerOptions(**settings.containers.model_dump()),
     )
     return open_local(options, data=settings.server.data, stager=staging)
 
@@ -238,6 +240,16 @@ def _servers(settings: Settings) -> Sequence[Server]:
 
 def _secret(ref: SecretRef | None) -> str | None:
     return ref.read(os.environ) if ref else None
+
+
+def container_engine(settings: Settings) -> tuple[str, str]:
+    """The program of the engine that jobs would run by, empty for none, and what keeps others from it."""
+    if settings.local.runtime == "process":
+        return "", "not asked for"
+    try:
+        return engine_found(settings.local.runtime)[0], ""
+    except Invalid as error:
+        return "", str(error)
 
 
 def _storage(settings: Settings) -> tuple[str, ...]:

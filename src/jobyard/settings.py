@@ -204,9 +204,9 @@ class Engine(Section):
 class Local(Section):
     """The executor that runs jobs on this host."""
 
-    runtime: Literal["auto", "process"] = "auto"
-    """`process` runs commands as ordinary processes, not in containers: only for people you trust.
-    `auto` is for container engines, which this release does not drive yet."""
+    runtime: Literal["auto", "podman", "docker", "process"] = "auto"
+    """What runs commands. `auto` is podman or else docker, if it answers; if none does, no job runs.
+    `process` runs them as ordinary processes, not in containers: only for people you trust."""
     sandbox: Literal["auto", "bubblewrap", "none"] = "auto"
     """How `process` shows a job its files at their own paths. `auto` is `bubblewrap` where it is installed,
     else `none`, which rewrites paths in commands."""
@@ -228,6 +228,25 @@ class Local(Section):
     """Between asking a job's processes to end (TERM) and making them (KILL)."""
     transfers: Annotated[int, Field(ge=1, le=64)] = 4
     """Files staged at once, all jobs together."""
+
+
+class Containers(Section):
+    """How containers are made, where `local.runtime` is a container engine."""
+
+    pull: Literal["missing", "always", "never"] = "missing"
+    """When images are fetched from their registry, before the commands start."""
+    network: Literal["none", "default", "host"] = "none"
+    """What commands reach: nothing, what the engine's own network does, or all that this machine does."""
+    user: str = ""
+    """UID or UID:GID of commands; empty is the owner of the job's files, whatever user the image names."""
+    read_only: bool = True
+    """The image's files cannot be changed; the job's own paths and `/tmp` can."""
+    capabilities: tuple[str, ...] = ()
+    """Linux capabilities that commands keep, such as `CHOWN`; all others are dropped."""
+    limits: bool = True
+    """Hold commands to the cores and the memory that the job asked for, or its default."""
+    max_processes: Annotated[int, Field(ge=0)] = 4096
+    """Processes and threads of one command; 0 is no limit."""
 
 
 class Files(Section):
@@ -368,6 +387,7 @@ class Settings(Section):
     log: Log = Log()
     engine: Engine = Engine()
     local: Local = Local()
+    containers: Containers = Containers()
     files: Files = Files()
     s3: S3 = S3()
     ftp: Ftp = Ftp()

@@ -11,7 +11,6 @@ from jobyard.cli.checks import (
     _filesystem,
     _write_ahead_log,
     data_directory,
-    engines,
     file_roots,
     findings,
     port,
@@ -36,7 +35,7 @@ def test_a_machine_that_can_serve_has_no_failure(tmp_path):
 def test_the_exit_code_says_whether_serve_could_work(jobyard, tmp_path):
     (tmp_path / "jobyard.toml").write_text('[server]\nlisten = "127.0.0.1:0"\n[local]\nruntime = "process"\n')
     assert jobyard("doctor").exit_code == 0
-    result = jobyard("doctor", "--json", env={"JOBYARD_LOCAL__RUNTIME": "auto"})
+    result = jobyard("doctor", "--json", env={"JOBYARD_LOCAL__RUNTIME": "auto", "PATH": str(tmp_path)})
     assert result.exit_code == 1
     failed = [finding for finding in json.loads(result.stdout) if finding["level"] == "fail"]
     assert [finding["subject"] for finding in failed] == ["jobs"]
@@ -85,17 +84,26 @@ def test_a_network_file_system_is_a_warning_that_says_why(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_engines_that_are_found_are_named():
-    assert "docker found" in engines({"docker": "/bin/docker"}.get).message
-    assert "none found" in engines({}.get).message
-
-
 def test_a_missing_file_root_is_a_warning_and_so_is_none_at_all(tmp_path):
     levels = [finding.level for finding in file_roots((tmp_path, tmp_path / "missing"))]
     assert levels == [Level.OK, Level.WARN]
     assert [finding.level for finding in file_roots(())] == [Level.WARN]
 
 
-@pytest.mark.parametrize("choice,level", [("process", Level.OK), ("auto", Level.FAIL)])
-def test_jobs_need_a_runtime(choice, level):
-    assert runtime(Settings(local=Local(runtime=choice))).level == level
+def test_processes_need_no_container_engine():
+    assert runtime(Settings(local=Local(runtime="process"))).level == Level.OK
+
+
+@pytest.mark.parametrize("choice", ["auto", "podman", "docker"])
+def test_containers_need_an_engine_that_answers(choice, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    missing = runtime(Settings(local=Local(runtime=choice)))
+    assert (missing.level, "not installed" in missing.message) == (Level.FAIL, True)
+    name = "podman" if choice == "auto" else choice
+    engine = tmp_path / name
+    engine.write_text("#!/bin/sh\necho 'no daemon here' >&2\nexit 1\n")
+    engine.chmod(0o755)
+    assert "no daemon here" in runtime(Settings(local=Local(runtime=choice))).message
+    engine.write_text("#!/bin/sh\nexit 0\n")
+    working = runtime(Settings(local=Local(runtime=choice)))
+    assert (working.level, str(engine) in working.message) == (Level.OK, True)

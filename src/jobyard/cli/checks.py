@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,7 +23,6 @@ NETWORK_FILESYSTEMS: Final = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "beegfs", "gpfs"}
 )
 """Where SQLite's write-ahead log must not be used from two machines at once."""
-_ENGINES = ("podman", "docker", "apptainer")
 _PATIENCE = 10  # seconds for a program to answer
 
 
@@ -51,8 +50,8 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield database(settings)
     yield port(settings.server.listen)
     yield runtime(settings)
-    yield bubblewrap(settings)
-    yield engines(shutil.which)
+    if settings.local.runtime == "process":
+        yield bubblewrap(settings)
     yield from file_roots(settings.files.roots)
 
 
@@ -161,15 +160,23 @@ def port(listen: str) -> Finding:
 
 
 def runtime(settings: Settings) -> Finding:
+    from jobyard.bootstrap import container_engine
+
     subject = "jobs"
     if settings.local.runtime == "process":
         message = "run as processes of this user, without containers"
         return Finding(level=Level.OK, subject=subject, message=message)
+    program, trouble = container_engine(settings)
+    if program:
+        return Finding(
+            level=Level.OK, subject=subject, message=f"run in containers by {program}, which answers"
+        )
     return Finding(
         level=Level.FAIL,
         subject=subject,
-        message="cannot run: local.runtime = auto needs containers, which this release does not drive",
-        advice='set local.runtime = "process" if everybody who can submit jobs is trusted with this account',
+        message=f"cannot run: no container engine works here ({trouble})",
+        advice='install podman or start docker, or set local.runtime = "process" if everybody who can submit '
+        "jobs is trusted with this account",
     )
 
 
@@ -205,14 +212,6 @@ def _attempt(argv: list[str]) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
     return "" if done.returncode == 0 else done.stderr.strip() or f"exit code {done.returncode}"
-
-
-def engines(which: Callable[[str], str | None]) -> Finding:
-    found = [engine for engine in _ENGINES if which(engine)]
-    message = f"{', '.join(found)} found" if found else "none found"
-    return Finding(
-        level=Level.OK, subject="containers", message=f"{message}; this release does not drive them yet"
-    )
 
 
 def file_roots(roots: tuple[Path, ...]) -> Iterator[Finding]:

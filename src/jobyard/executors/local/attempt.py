@@ -11,11 +11,13 @@ import structlog
 from jobyard.domain.errors import Failure
 from jobyard.domain.files import StoredOutput, masked
 from jobyard.executors.base import Observation, Outcome, Phase, Spec
+from jobyard.executors.local.containers import container_names
+from jobyard.executors.local.engines import Engine
 from jobyard.executors.local.folder import CANCELED, TIMED_OUT, Folder, Mark
 from jobyard.executors.local.leader import Leader, kill_now
 from jobyard.executors.local.logs import command_logs
 from jobyard.executors.local.sandbox import Sandbox
-from jobyard.executors.local.script import script
+from jobyard.executors.local.script import BROKEN, script
 from jobyard.executors.local.stager import Stager
 from jobyard.executors.local.verdict import finished, verdict
 
@@ -27,6 +29,8 @@ class Means:
     """What every attempt is run with."""
 
     sandbox: Sandbox
+    engine: Engine | None = None
+    """Where commands run in containers."""
     stager: Stager
     environment: dict[str, str]
     """Of the script's shell."""
@@ -74,6 +78,7 @@ class Attempt:
             environment=means.environment,
             kill_grace=means.kill_grace,
             time_limit=spec.time_limit,
+            kill=self._kill_containers if means.engine else None,
         )
 
     @property
@@ -99,6 +104,7 @@ class Attempt:
             outcome, passing = Outcome.ERRORED, True
             self._story.note(f"the executor failed: {_reason(error)}")
             kill_now(self._folder)
+            await self._remove_containers()
         if self._canceled:
             outcome, passing = Outcome.CANCELED, False
         self._finish(outcome, passing=passing)
@@ -138,7 +144,15 @@ class Attempt:
         if not finished(work, marks):
             marks = await self._run_commands()
         timed_out = folder.has(TIMED_OUT)
-        outcome = verdict(work, marks, canceled=self._canceled, timed_out=timed_out)
+        if not (self._canceled or timed_out) and folder.has(BROKEN):
+            raise await self._engine_failure(len(marks))
+        outcome = verdict(
+            work,
+            marks,
+            canceled=self._canceled,
+            timed_out=timed_out,
+            out_of_memory=folder.has(f"{len(marks)}.oom"),
+        )
         if outcome is None:
             trouble = folder.trouble()
             raise Failure(f"the job's processes disappeared{trouble and f': {trouble}'}", passing=True)
@@ -154,13 +168,19 @@ class Attempt:
         elif folder.pid() is None:
             self._stop_if_canceled()
         await self._leader.run()
-        return folder.marks(len(self._spec.work.commands))
+        marks = folder.marks(len(self._spec.work.commands))
+        if self._canceled or folder.has(TIMED_OUT) or not finished(self._spec.work, marks):
+            await self._remove_containers()
+        return marks
 
     async def _make_ready(self) -> None:
         self._stop_if_canceled()
         work, folder = self._spec.work, self._folder
         self._means.stager.check(work.inputs, work.outputs)
-        plan = self._means.sandbox.plan(work, os.fspath(folder.view))
+        plan = self._means.sandbox.plan(self._spec, os.fspath(folder.view))
+        if engine := self._means.engine:
+            images = [command.image for command in work.commands]
+            await self._unless_canceled(engine.prepare(images, self._story.note))
         if self._folder.has("staging"):  # an earlier process did not get to the end of it
             await asyncio.to_thread(folder.forget_view)
         if work.inputs:
@@ -168,7 +188,7 @@ class Attempt:
             await self._unless_canceled(self._means.stager.bring(work.inputs, folder.view, self._story))
         for line in plan.notes:
             self._story.note(line)
-        folder.lay_out(plan.directories, plan.links, plan.files)
+        folder.lay_out(plan.directories, plan.links, plan.files, plan.empty)
         try:
             text = os.fsencode(script(self._spec.key, plan.steps))
         except UnicodeEncodeError as error:
@@ -203,6 +223,27 @@ class Attempt:
         finally:
             self._transfer = None
         self._stop_if_canceled()
+
+    async def _engine_failure(self, number: int) -> Failure:
+        """Of the command that it was to run."""
+        assert self._means.engine, "only a container engine leaves the mark"
+        name = self._means.engine.dialect.name
+        if trouble := await self._means.engine.trouble():
+            return Failure(f"{name} does not work on this host: {trouble}", passing=True)
+        said = self._folder.last_words(number).replace(str(self._folder.path), "")
+        return Failure(f"{name} could not run command {number}: {said}")
+
+    async def _kill_containers(self) -> None:
+        if self._means.engine:
+            await self._means.engine.kill(self._container_names())
+
+    async def _remove_containers(self) -> None:
+        if self._means.engine:
+            await self._means.engine.remove(self._container_names())
+
+    def _container_names(self) -> tuple[str, ...]:
+        """Of the commands that have begun."""
+        return container_names(self._spec.key, len(self._folder.marks(len(self._spec.work.commands))))
 
     def _stop_if_canceled(self) -> None:
         if self._canceled:

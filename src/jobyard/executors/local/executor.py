@@ -14,6 +14,7 @@ from jobyard.domain.resources import Amount
 from jobyard.executors.base import Executor, Handle, Observation, Phase, Spec
 from jobyard.executors.local.attempt import Attempt, Means
 from jobyard.executors.local.bell import Bell
+from jobyard.executors.local.containers import container_names
 from jobyard.executors.local.folder import CANCELED, Folder
 from jobyard.executors.local.leader import kill_now
 
@@ -22,8 +23,9 @@ _log = structlog.stdlib.get_logger(__name__)
 _KEY = re.compile(r"[A-Za-z0-9_-]+\.[0-9]+")
 
 _NO_ENGINE = (
-    "this release drives no container engine yet. To run jobs as plain processes of this host, which keeps "
-    'nothing of it from them, set runtime = "process" in the section [local] (JOBYARD_LOCAL__RUNTIME=process)'
+    'no container engine works on this host (see "jobyard doctor"). To run jobs as plain processes of it, '
+    'which keeps nothing of it from them, set runtime = "process" in the section [local] '
+    "(JOBYARD_LOCAL__RUNTIME=process)"
 )
 
 _GONE = Observation(phase=Phase.GONE)
@@ -48,7 +50,7 @@ class LocalExecutor(Executor):
         directory: Path,
         means: Means,
         *,
-        containers: bool,
+        engine_missing: bool,
         capacity: Amount,
         default: Amount,
         storage: Sequence[str],
@@ -58,7 +60,7 @@ class LocalExecutor(Executor):
         self.storage = tuple(storage)
         self._directory = directory
         self._means = means
-        self._containers = containers
+        self._engine_missing = engine_missing
         self._known: dict[Handle, _Running] = {}
         self._news: set[Handle] = set()
         self._arrived = asyncio.Event()
@@ -73,7 +75,7 @@ class LocalExecutor(Executor):
         handle = Handle(spec.key)
         if handle in self._known:
             return handle
-        if self._containers:
+        if self._engine_missing:
             raise Failure(_NO_ENGINE)
         folder = self._folder(handle)
         if folder is None:
@@ -127,6 +129,7 @@ class LocalExecutor(Executor):
         try:
             if folder and not known:
                 kill_now(folder)
+                await self._remove_containers(folder)
             if folder and not folder.remove_if_small():
                 await asyncio.to_thread(folder.remove)
         except OSError:  # nothing that the caller could do about it
@@ -163,6 +166,12 @@ class LocalExecutor(Executor):
     def _folder(self, key: str) -> Folder | None:
         """None for what could not be the key of an attempt."""
         return Folder(self._directory / key) if _KEY.fullmatch(key) else None
+
+    async def _remove_containers(self, folder: Folder) -> None:
+        """Those of an attempt that nobody follows any more."""
+        if (engine := self._means.engine) and (spec := folder.spec()):
+            begun = folder.marks(len(spec.work.commands))
+            await engine.remove(container_names(spec.key, len(begun)))
 
     def _rang(self, key: str) -> None:
         if known := self._known.get(Handle(key)):

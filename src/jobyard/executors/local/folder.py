@@ -22,6 +22,8 @@ from jobyard.executors.local.removal import remove, remove_if_small
 CANCELED = "canceled"
 TIMED_OUT = "timed-out"
 
+_LAST_WORDS = 1000  # bytes
+
 
 class Mark(NamedTuple):
     """What is known of a command that has begun."""
@@ -72,12 +74,21 @@ class Folder:
         return self.has("run.sh")
 
     def lay_out(
-        self, directories: Sequence[str], links: Mapping[str, str], files: Mapping[str, bytes]
+        self,
+        directories: Sequence[str],
+        links: Mapping[str, str],
+        files: Mapping[str, bytes],
+        empty: Sequence[str] = (),
     ) -> None:
-        """Make directories and links of the view, and files beside the script. What is there stays."""
+        """Make directories, links and empty files of the view, and files beside the script. What is there
+        stays.
+        """
         with Confined(self.view, links=Links.REROOT) as view:
             for path in directories:
                 os.close(view.make_directory(path))
+            for path in empty:
+                if view.kind(path) is None:
+                    os.close(view.create_file(path))
         for path, target in links.items():
             with suppress(FileExistsError):
                 (self.view / path.lstrip("/")).symlink_to(target)
@@ -88,6 +99,14 @@ class Folder:
         if notes:
             self._write("notes.json", msgspec.json.encode(notes))
         self._write("run.sh", script)
+
+    def last_words(self, number: int) -> str:
+        """The last line that a command, or what should have run it, wrote on standard error."""
+        try:
+            lines = (self.path / f"{number}.stderr").read_bytes()[-_LAST_WORDS:].splitlines()
+        except FileNotFoundError:
+            return ""
+        return next((line.decode(errors="replace") for line in reversed(lines) if line.strip()), "")
 
     def notes(self) -> list[str]:
         """What was told until all was ready."""

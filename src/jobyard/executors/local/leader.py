@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -23,6 +23,8 @@ class Leader:
     kill_grace: timedelta
     time_limit: timedelta | None
     """From the start of the first command."""
+    kill: Callable[[], Awaitable[None]] | None = None
+    """Kills what of the commands is no process that the script started: containers."""
     _pid: int = 0
     _exited: asyncio.Future[None] | None = None
     _ending: asyncio.Task[None] | None = None
@@ -81,6 +83,10 @@ class Leader:
         for pause in _pauses(self.kill_grace.total_seconds()):
             told |= processes.tell(self._pid, signal.SIGTERM, but=told)
             if await _done(exited, pause):
+                return
+        if self.kill:
+            await self.kill()
+            if await _done(exited, _LAST_WAIT_S):
                 return
         processes.tell(self._pid, signal.SIGKILL)
         if not await _done(exited, _LAST_WAIT_S):

@@ -35,14 +35,14 @@ class Places:
 
 def places(work: Work) -> Places:
     """What the work declares, with `/tmp`."""
-    directories = {TMP, *map(_clean, work.volumes)}
+    directories = {TMP, *map(clean, work.volumes)}
     files: set[str] = set()
     items: tuple[Input | Output, ...] = (*work.inputs, *work.outputs)
     for item in items:
         (directories if _is_directory(item) else files).add(_directory_of(item))
     for command in work.commands:
-        files.update(_clean(path) for path in _streams(command))
-    workdirs = {_clean(command.workdir) for command in work.commands if command.workdir}
+        files.update(clean(path) for path in _streams(command))
+    workdirs = {clean(command.workdir) for command in work.commands if command.workdir}
     return Places(
         directories=frozenset(directories),
         files=frozenset(files - directories),
@@ -64,12 +64,13 @@ def _expands(item: Input | Output) -> bool:
 
 def _directory_of(item: Input | Output) -> str:
     """The path; for one with wildcards, the directory above the first of them, if that is not `/`."""
-    path = _clean(item.path)
+    path = clean(item.path)
     if not _expands(item):
         return path
     fixed = list(takewhile(lambda part: not set("*?[") & set(part), path.split("/")[:-1]))
     return "/".join(fixed) or path
 
 
-def _clean(path: str) -> str:
+def clean(path: str) -> str:
+    """The same path, written shortest."""
     return "/" + posixpath.normpath(path).strip("/")

@@ -7,8 +7,17 @@ from shlex import join, quote
 from typing import Protocol
 
 from jobyard.domain.errors import Failure
-from jobyard.domain.work import Command, Work
+from jobyard.domain.work import Command
+from jobyard.executors.base import Spec
 from jobyard.executors.local import bubblewrap, mapping
+from jobyard.executors.local.containers import (
+    Container,
+    ContainerOptions,
+    Dialect,
+    container_names,
+    container_step,
+    mounts,
+)
 from jobyard.executors.local.places import TMP, Places, places
 from jobyard.executors.local.script import Step, exports, program, split
 
@@ -27,12 +36,14 @@ class Plan:
     """To be made in the view."""
     files: Mapping[str, bytes] = field(default_factory=dict)
     """To be written beside the script."""
+    empty: tuple[str, ...] = ()
+    """Files to be made in the view where there are none."""
     notes: tuple[str, ...] = ()
     """For people."""
 
 
 class Sandbox(Protocol):
-    def plan(self, work: Work, view: str) -> Plan:
+    def plan(self, spec: Spec, view: str) -> Plan:
         """Raises `Failure` for paths that cannot be given to a job."""
         ...
 
@@ -46,7 +57,8 @@ class Plain:
     tail: str
     log_tail: int
 
-    def plan(self, work: Work, view: str) -> Plan:
+    def plan(self, spec: Spec, view: str) -> Plan:
+        work = spec.work
         declared = places(work).settled(os.path.lexists)
         rewrite = mapping.rewriter(mapping.mapped_paths(declared, os.path.lexists), view)
         base = {**self.base, "HOME": view + TMP, "TMPDIR": view + TMP, VIEW: view}
@@ -76,7 +88,8 @@ class Bubblewrap:
     log_tail: int
     host: bubblewrap.Host = field(default_factory=bubblewrap.ThisHost)
 
-    def plan(self, work: Work, view: str) -> Plan:
+    def plan(self, spec: Spec, view: str) -> Plan:
+        work = spec.work
         declared = places(work).settled(os.path.lexists)
         _refuse_reserved(declared)
         seen = bubblewrap.plan(declared, self.host, data=self.data)
@@ -101,6 +114,46 @@ class Bubblewrap:
         words = join((*before, *command.argv))
         text = f"exec {quote(self.bwrap)} --args 9 /bin/sh -c {quote(run)} sh {words} 9<{number}.args"
         return Step(text=text, ignore_error=bool(command.ignore_error))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Containers:
+    """`Sandbox` by a container engine: a container for each command."""
+
+    program: str
+    """Path of the engine's."""
+    dialect: Dialect
+    options: ContainerOptions
+    user: str
+    installation: str
+    """Of which service the containers are."""
+    tail: str
+    log_tail: int
+
+    def plan(self, spec: Spec, view: str) -> Plan:
+        work = spec.work
+        declared = places(work)
+        bound = mounts(declared)
+        inside = replace(
+            declared, directories=declared.directories | set(filter(bound.hold, declared.workdirs))
+        )
+        common = Container(
+            name="",
+            labels={"jobyard.installation": self.installation, "jobyard.attempt": spec.key},
+            user=self.user,
+            view=view,
+            mounts=bound,
+            env={"HOME": TMP, "TMPDIR": TMP, VIEW: ""},
+            amount=spec.amount,
+            options=self.options,
+        )
+        names = container_names(spec.key, len(work.commands))
+        tail = join((self.tail, "-c", str(self.log_tail)))
+        steps = (
+            container_step(self.program, self.dialect, replace(common, name=name), command, tail=tail)
+            for name, command in zip(names, work.commands, strict=True)
+        )
+        return Plan(steps=tuple(steps), directories=_directories(inside), empty=bound.files)
 
 
 def _directories(declared: Places) -> tuple[str, ...]:

@@ -7,7 +7,9 @@ what they say:
 * `N.start`, `N.exit` - command N has begun; has ended with the exit code in it (a complete line or nothing);
 * `N.stdout`, `N.stderr` - its streams, or the tail of them where they go to files of the job.
 
-It makes one new process for each command, and begins none once `canceled` or `timed-out` is there.
+It makes one new process for each command, and begins none once `canceled`, `timed-out` or `broken` is there.
+In containers there may be `N.oom` (command N ended for want of memory) and `broken` (the engine could not run
+a command).
 """
 
 import re
@@ -19,6 +21,9 @@ from jobyard.domain.work import Command
 
 BELL = ".bell"
 """A pipe beside the attempts' directories. A line with an attempt's key says that it has news."""
+
+BROKEN = "broken"
+"""A mark: what runs commands has failed, and not the command."""
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SPECIAL = frozenset(
@@ -43,7 +48,7 @@ def script(key: str, steps: Sequence[Step]) -> str:
     lines = ["set -C\necho $$ > pid || exit 75\nset +C\n"]
     for number, step in enumerate(steps, start=1):
         lines.append(
-            "[ -e canceled ] || [ -e timed-out ] && exit 0\n"
+            "[ -e canceled ] || [ -e timed-out ] || [ -e broken ] && exit 0\n"
             f": > {number}.start\n{ring}"
             f"(\n{step.text}\n) </dev/null >{number}.stdout 2>{number}.stderr\n"
             f"code=$?\necho $code > {number}.exit\n"

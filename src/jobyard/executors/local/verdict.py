@@ -7,7 +7,9 @@ from jobyard.executors.base import Outcome
 from jobyard.executors.local.folder import Mark
 
 
-def verdict(work: Work, marks: Sequence[Mark], *, canceled: bool, timed_out: bool) -> Outcome | None:
+def verdict(
+    work: Work, marks: Sequence[Mark], *, canceled: bool, timed_out: bool, out_of_memory: bool = False
+) -> Outcome | None:
     """None: the script ended without having finished, by nothing that we did."""
     if canceled:
         return Outcome.CANCELED
@@ -17,7 +19,7 @@ def verdict(work: Work, marks: Sequence[Mark], *, canceled: bool, timed_out: boo
         return None
     last = work.commands[len(marks) - 1]
     if marks[-1].exit_code != 0 and not last.ignore_error:
-        return Outcome.FAILED
+        return Outcome.OUT_OF_MEMORY if out_of_memory else Outcome.FAILED
     return Outcome.SUCCEEDED if len(marks) == len(work.commands) else None
 
 
