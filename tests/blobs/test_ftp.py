@@ -2,11 +2,13 @@
 
 import hashlib
 import os
+import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import aioftp
 import pytest
 import trustme
 
@@ -59,10 +61,7 @@ def files(tmp_path: Path) -> Iterator[Files]:
 def tls_files(tmp_path: Path) -> Iterator[Files]:
     from pyftpdlib.handlers import TLS_FTPHandler
 
-    certificate, ca_file = tmp_path / "server.pem", tmp_path / "ca.pem"
-    authority = trustme.CA()
-    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(certificate)
-    authority.cert_pem.write_to_path(ca_file)
+    ca_file, certificate = certified(tmp_path)
 
     class Handler(TLS_FTPHandler):
         certfile = str(certificate)
@@ -99,6 +98,15 @@ class serving:  # noqa: N801 - used like a function
     def __exit__(self, *_: object) -> None:
         self.server.close_all()
         self.thread.join()
+
+
+def certified(directory: Path) -> tuple[Path, Path]:
+    """An authority, and the certificate of a server with its key."""
+    certificate, ca_file = directory / "server.pem", directory / "ca.pem"
+    authority = trustme.CA()
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(certificate)
+    authority.cert_pem.write_to_path(ca_file)
+    return ca_file, certificate
 
 
 async def fetched(blobs: Ftp, url: str, to: Path) -> bytes:
@@ -197,6 +205,41 @@ async def test_files_go_both_ways_with_tls(tls_files, tmp_path, scheme) -> None:
     assert (tls_files.root / "dir/x").read_bytes() == data
     assert await fetched(blobs, url, tmp_path / "to") == data
     assert await blobs.list(tls_files.url("dir", scheme)) == [("x", FileType.FILE)]
+
+
+async def test_files_go_both_ways_with_tls_from_the_first_byte(tmp_path) -> None:
+    ca_file, certificate = certified(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    users = [aioftp.User(USER, PASSWORD, base_path=tmp_path)]
+    server = aioftp.Server(users, ssl=context, ipv4_pasv_forced_response_address="127.0.0.1")
+    await server.start("127.0.0.1")
+    try:
+        files = Files(root=tmp_path, port=server.server_port, ca_file=ca_file)
+        blobs, url = files.blobs(tls="implicit"), files.url("x", "ftps")
+        await stored(blobs, url, b"data", tmp_path / "from")
+        assert await fetched(blobs, url, tmp_path / "to") == b"data"
+    finally:
+        await server.close()
+
+
+async def test_a_connection_that_breaks_is_tried_again(tmp_path) -> None:
+    from pyftpdlib.handlers import FTPHandler
+
+    class Handler(FTPHandler):
+        broken = 0
+
+        def ftp_RETR(self, file: str) -> None:  # noqa: N802 - as the server calls it
+            if not Handler.broken:
+                Handler.broken += 1
+                self.close()
+            else:
+                super().ftp_RETR(file)
+
+    with serving(Handler, tmp_path) as files:
+        files.put("x", b"data")
+        assert await fetched(files.blobs(), files.url("x"), tmp_path / "to") == b"data"
+        assert Handler.broken == 1
 
 
 async def test_a_certificate_of_a_stranger_is_refused(tls_files, tmp_path) -> None:
