@@ -35,6 +35,9 @@ _CLEANING_S = 5
 _DEEPEST = 100
 """Directories in each other; more is a link that leads back."""
 
+_NO_PLACE = frozenset({"550", "553"})
+"""What servers answer where the directory of a new file is not there."""
+
 _TYPES = {"file": FileType.FILE, "dir": FileType.DIRECTORY}
 _SELF = frozenset({"cdir", "pdir"})
 
@@ -182,7 +185,9 @@ async def _walk(client: Client, directory: str, below: str, found: list[tuple[st
 async def _send(client: Client, path: str, source: int) -> tuple[int, str]:
     try:
         return await _send_once(client, path, source)
-    except StatusCodeError:
+    except StatusCodeError as error:
+        if _code(error) not in _NO_PLACE:
+            raise
         await _make_parents(client, path)
         return await _send_once(client, path, source)
 
@@ -212,9 +217,13 @@ def _named(url: str, file: File) -> str:
     return file.path
 
 
+def _code(error: StatusCodeError) -> str:
+    return error.received_codes[-1] if error.received_codes else "nothing"
+
+
 def _refusal(url: str, error: StatusCodeError) -> Exception:
     """What the server said is not shown: it may be anything."""
-    code = error.received_codes[-1] if error.received_codes else "nothing"
+    code = _code(error)
     if code.startswith("4"):
         return TryAgainError(f"the server answered {code}")
     reason = {
