@@ -26,7 +26,7 @@ import pytest
 if TYPE_CHECKING:
     from botocore.client import BaseClient
 
-_APPLETS = ("cat", "env", "false", "head", "id", "ls", "printf", "sh", "sleep", "tail", "touch", "true")
+_APPLETS = ("cat", "env", "false", "ln", "ls", "mv", "printf", "rm", "sh", "sleep", "tail", "touch", "true")
 _DIRECTORIES = ("bin", "dev", "etc", "lib", "proc", "run", "sys", "tmp", "usr", "usr/bin", "usr/lib", "app")
 _DEAD = "http://127.0.0.1:9"
 """A proxy that nobody is."""

@@ -504,7 +504,7 @@ async def test_commands_end_at_their_time_limit_and_outputs_are_stored(yard: Yar
         sh("true"),
         volumes=("/vol",),
         outputs=(output,),
-        time_limit=timedelta(milliseconds=500),
+        time_limit=timedelta(seconds=4 if yard.options.runtime == "podman" else 0.5),
     )
     seen = await run(executor, slow)
     assert seen.outcome is Outcome.TIMED_OUT
