@@ -141,7 +141,7 @@ def read_options() -> Options:
     parser.add_argument("--kills", type=int, default=36, help="beside them a quarter as many stops")
     parser.add_argument("--minutes", type=float, default=20, help="the longest that it may take")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="repeats a plan (not its timing)")
-    parser.add_argument("--sandbox", choices=["bubblewrap", "none"], default="bubblewrap")
+    parser.add_argument("--sandbox", choices=["auto", "none"], default="auto")
     return Options(**vars(parser.parse_args()))
 
 

@@ -56,6 +56,9 @@ class Served:
     """How often the supervisor ended by itself."""
     _process: subprocess.Popen[bytes] | None = None
     _killed: bool = False
+    """Rather than ended by itself."""
+    _stopped: bool = False
+    """For good."""
 
     @property
     def mark(self) -> str:
@@ -94,9 +97,9 @@ class Served:
                 _kill(pid)
 
     async def stop(self) -> int:
-        """With TERM. The exit code."""
+        """With TERM, for good. The exit code."""
         assert self._process is not None
-        self._killed = True
+        self._killed = self._stopped = True
         self._process.terminate()
         return await asyncio.wait_for(asyncio.to_thread(self._process.wait), _STOP_S)
 
@@ -112,7 +115,7 @@ class Served:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
 
     async def _keep_up(self) -> None:
-        while True:
+        while not self._stopped:
             self._start()
             assert self._process is not None
             while self._process.poll() is None:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("sandbox", ["bubblewrap", "none"])
+@pytest.mark.parametrize("sandbox", ["auto", "none"])
 def test_nothing_is_lost_or_done_twice_when_processes_are_killed(sandbox: str) -> None:
     size = ["--tasks", "208", "--clients", "16", "--kills", "12", "--minutes", "4"]
     campaign = subprocess.run(
