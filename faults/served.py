@@ -87,7 +87,7 @@ class Served:
         self.root.mkdir(parents=True)
         keeping = asyncio.create_task(self._keep_up())
         try:
-            await self.wait_until_ready(starts=1)
+            await self._ready()
             yield
         finally:
             keeping.cancel()
@@ -103,15 +103,14 @@ class Served:
         self._process.terminate()
         return await asyncio.wait_for(asyncio.to_thread(self._process.wait), _STOP_S)
 
-    async def wait_until_ready(self, *, starts: int) -> None:
-        """Until it has been started so often, and says that it listens."""
+    async def _ready(self) -> None:
         deadline = time.monotonic() + _READY_S
-        while self.starts < starts or "listening on" not in self._output.read_text():
+        while not self.starts or "listening on" not in self._output.read_text():
             if time.monotonic() > deadline:
-                raise ServedError(f"not ready after {_READY_S} s:\n{self.last_words()}")
+                raise ServedError(f"not ready after {_READY_S} s:\n{self._last_words()}")
             await asyncio.sleep(_GLANCE_S)
 
-    def last_words(self) -> str:
+    def _last_words(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
 
     async def _keep_up(self) -> None:
