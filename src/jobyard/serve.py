@@ -25,6 +25,8 @@ from jobyard.settings import Settings, split_address
 
 log = structlog.stdlib.get_logger(__name__)
 
+_PORT_SECONDS = 2
+"""How long a port may still be taken by what ends just now."""
 _STOP_SECONDS = 30
 """How long a process may take to finish what it does before it is killed."""
 _STEADY_SECONDS = 10
@@ -73,14 +75,21 @@ def serve(settings: Settings, roles: Sequence[Role]) -> None:
 
 
 def _open(settings: Settings) -> socket.socket:
+    """Patient: the processes of a server whose supervisor was killed let go of the port a moment later."""
     host, port = split_address(settings.server.listen)
-    try:
-        return bootstrap.open_socket(host, port)
-    except OSError as error:
-        reason = "it is in use" if error.errno == errno.EADDRINUSE else (error.strerror or str(error))
-        raise Unavailable(
-            f"cannot listen on {settings.server.listen}: {reason}; choose another with --listen HOST:PORT"
-        ) from error
+    deadline = time.monotonic() + _PORT_SECONDS
+    while True:
+        try:
+            return bootstrap.open_socket(host, port)
+        except OSError as error:
+            taken = error.errno == errno.EADDRINUSE
+            if taken and time.monotonic() < deadline:
+                time.sleep(0.05)
+                continue
+            reason = "it is in use" if taken else (error.strerror or str(error))
+            raise Unavailable(
+                f"cannot listen on {settings.server.listen}: {reason}; choose another with --listen HOST:PORT"
+            ) from error
 
 
 def _children(settings: Settings, roles: Sequence[Role], shared: socket.socket | None) -> Iterator[_Child]:
