@@ -47,3 +47,16 @@ def test_a_sandbox_that_does_not_work_here_is_refused_with_its_reason(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Invalid, match="no namespaces here"):
         open_executor(LocalOptions(sandbox="bubblewrap"), data=tmp_path / "data", stager=NoStager())
+
+
+def test_a_demanded_engine_that_is_missing_or_does_not_work_is_refused_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Invalid, match="podman: not installed"):
+        open_executor(LocalOptions(runtime="podman"), data=tmp_path / "data", stager=NoStager())
+    broken = tmp_path / "docker"
+    broken.write_text("#!/bin/sh\necho 'no daemon here' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    with pytest.raises(Invalid, match="docker: no daemon here"):
+        open_executor(LocalOptions(runtime="docker"), data=tmp_path / "data", stager=NoStager())

@@ -45,3 +45,10 @@ def test_a_cancel_is_stronger_than_a_time_limit_and_that_than_exit_codes() -> No
     done = (work("c"), marks(1))
     assert verdict(*done, canceled=True, timed_out=True) is Outcome.CANCELED
     assert verdict(*done, canceled=False, timed_out=True) is Outcome.TIMED_OUT
+
+
+def test_the_want_of_memory_explains_a_failure_and_hides_no_success() -> None:
+    told = {"canceled": False, "timed_out": False, "out_of_memory": True}
+    assert verdict(work("c"), marks(137), **told) is Outcome.OUT_OF_MEMORY
+    assert verdict(work("i"), marks(137), **told) is Outcome.SUCCEEDED
+    assert verdict(work("c"), marks(0), **told) is Outcome.SUCCEEDED
