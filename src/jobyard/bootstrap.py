@@ -21,7 +21,7 @@ from litestar.types import ControllerRouterHandler
 
 from jobyard.apis.http.app import build_app
 from jobyard.apis.http.docs import docs_routes
-from jobyard.apis.http.listener import listen, open_socket
+from jobyard.apis.http.listener import listen, open_sockets
 from jobyard.apis.http.metrics import measured, render_metrics, share_metrics
 from jobyard.apis.http.operations import operation_routes
 from jobyard.apis.tes.openapi import openapi_document
@@ -46,7 +46,7 @@ from jobyard.stores.sql import schema
 from jobyard.stores.sql.store import SqlStore
 from jobyard.telemetry import configure_logging
 
-__all__ = ["open_socket"]
+__all__ = ["open_sockets"]
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -99,9 +99,9 @@ def die_with(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def run_api(settings: Settings, shared: socket.socket, ready: Callable[[], None]) -> None:
+def run_api(settings: Settings, given: socket.socket, ready: Callable[[], None]) -> None:
     """Answer requests on a listening socket until TERM."""
-    _run(lambda stop: _api(settings, shared, stop, ready))
+    _run(lambda stop: _api(settings, given, stop, ready))
 
 
 def run_engine(settings: Settings, ready: Callable[[], None]) -> None:
@@ -111,12 +111,12 @@ def run_engine(settings: Settings, ready: Callable[[], None]) -> None:
 
 
 async def _api(
-    settings: Settings, shared: socket.socket, stop: asyncio.Event, ready: Callable[[], None]
+    settings: Settings, given: socket.socket, stop: asyncio.Event, ready: Callable[[], None]
 ) -> None:
     store = SqlStore(database_path(settings))
     try:
         app = build_application(settings, store)
-        await listen(measured(app), shared, stop, ready)
+        await listen(measured(app), given, stop, ready)
     finally:
         await store.close()
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import Self
 
 import structlog
@@ -62,25 +63,26 @@ class _Child:
 def serve(settings: Settings, roles: Sequence[Role]) -> None:
     """Serve until INT or TERM. Raises `JobyardError` where it cannot start."""
     bootstrap.prepare(settings)
-    shared = _open(settings) if Role.API in roles else None
-    children = list(_children(settings, roles, shared))
+    sockets = _open(settings) if Role.API in roles else []
+    children = list(_children(settings, roles, sockets))
     gc.freeze()  # what is here now is everybody's: no collection writes to its pages
     with _Supervisor(children) as supervisor:
         supervisor.start()
-        if supervisor.wait_until_ready() and shared is not None:
-            host, port = shared.getsockname()[:2]
+        if supervisor.wait_until_ready() and sockets:
+            host, port = sockets[0].getsockname()[:2]
             shown = f"[{host}]" if ":" in host else host
             print(f"listening on http://{shown}:{port}", flush=True)  # noqa: T201 (the one line others wait for)
         supervisor.watch()
 
 
-def _open(settings: Settings) -> socket.socket:
+def _open(settings: Settings) -> list[socket.socket]:
     """Patient: the processes of a server whose supervisor was killed let go of the port a moment later."""
     host, port = split_address(settings.server.listen)
+    workers = settings.server.workers or min(4, os.cpu_count() or 1)
     deadline = time.monotonic() + _PORT_SECONDS
     while True:
         try:
-            return bootstrap.open_socket(host, port)
+            return bootstrap.open_sockets(host, port, workers)
         except OSError as error:
             taken = error.errno == errno.EADDRINUSE
             if taken and time.monotonic() < deadline:
@@ -92,16 +94,13 @@ def _open(settings: Settings) -> socket.socket:
             ) from error
 
 
-def _children(settings: Settings, roles: Sequence[Role], shared: socket.socket | None) -> Iterator[_Child]:
-    if shared is not None:
-        for index in range(settings.server.workers or min(4, os.cpu_count() or 1)):
-            yield _Child(
-                name=f"api-{index}",
-                role=Role.API,
-                run=lambda ready: bootstrap.run_api(settings, shared, ready),
-            )
+def _children(
+    settings: Settings, roles: Sequence[Role], sockets: Sequence[socket.socket]
+) -> Iterator[_Child]:
+    for index, given in enumerate(sockets):
+        yield _Child(name=f"api-{index}", role=Role.API, run=partial(bootstrap.run_api, settings, given))
     if Role.ENGINE in roles:
-        yield _Child(name="engine", role=Role.ENGINE, run=lambda ready: bootstrap.run_engine(settings, ready))
+        yield _Child(name="engine", role=Role.ENGINE, run=partial(bootstrap.run_engine, settings))
 
 
 class _Supervisor:

@@ -14,10 +14,10 @@ BACKLOG = 1024
 """Connections that may wait to be accepted."""
 
 
-class _SharedSocketServer(Server):
-    """Granian opens its own socket; here processes share one, so that a dead one loses no connection."""
+class _GivenSocketServer(Server):
+    """Granian opens its own socket; this one outlives its process, so that a dead one loses no connection."""
 
-    def __init__(self, app: ASGIApp, shared: socket.socket) -> None:
+    def __init__(self, app: ASGIApp, given: socket.socket) -> None:
         super().__init__(
             app,
             interface=Interfaces.ASGINL,
@@ -26,29 +26,39 @@ class _SharedSocketServer(Server):
             backlog=BACKLOG,
             log_enabled=False,
         )
-        self._shared = shared
+        self._given = given
 
     @override
     def _init_shared_socket(self) -> None:
         # Its type stubs know neither this constructor nor that the holder may be set.
         self._ssp = None
-        self._shd = SocketHolder(self._shared.fileno(), False, BACKLOG)  # type: ignore[call-arg, assignment]
+        self._shd = SocketHolder(self._given.fileno(), False, BACKLOG)  # type: ignore[call-arg, assignment]
 
 
-def open_socket(host: str, port: int) -> socket.socket:
-    """A listening socket, for processes that are forked later. Raises `OSError`.
+def open_sockets(host: str, port: int, count: int) -> list[socket.socket]:
+    """Listening sockets on one address, one for each process that is forked later; port 0 picks a free one.
+    Raises `OSError`.
 
-    No program inherits it: a job that held it would keep the port when the server has gone.
+    The kernel deals connections out among them evenly; from one shared socket, whoever wakes first takes all
+    that come at once. What waits at the socket of a process that died waits for the next one. No program
+    inherits them: a job that held one would keep the port when the server has gone.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    opened = socket.create_server((host, port), family=family, backlog=BACKLOG)
-    opened.setblocking(False)
+    # Alone first: sockets that share a port would share it with another server's, too.
+    with socket.create_server((host, port), family=family) as alone:
+        port = alone.getsockname()[1]
+    opened = [
+        socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=True)
+        for _ in range(count)
+    ]
+    for one in opened:
+        one.setblocking(False)
     return opened
 
 
-async def listen(app: ASGIApp, shared: socket.socket, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+async def listen(app: ASGIApp, given: socket.socket, stop: asyncio.Event, ready: Callable[[], None]) -> None:
     """Answer requests until `stop` is set, then finish those that are under way."""
-    server = _SharedSocketServer(app, shared)
+    server = _GivenSocketServer(app, given)
     server.on_startup(lambda: asyncio.get_running_loop().call_soon(ready))
     serving = asyncio.create_task(server.serve())
     stopping = asyncio.create_task(stop.wait())
