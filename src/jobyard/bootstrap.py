@@ -21,7 +21,7 @@ from litestar.types import ControllerRouterHandler
 
 from jobyard.apis.http.app import build_app
 from jobyard.apis.http.docs import docs_routes
-from jobyard.apis.http.listener import listen, open_sockets
+from jobyard.apis.http.listener import listen
 from jobyard.apis.http.metrics import measured, render_metrics, share_metrics
 from jobyard.apis.http.operations import operation_routes
 from jobyard.apis.tes.openapi import openapi_document
@@ -45,8 +45,6 @@ from jobyard.staging.staging import Staging
 from jobyard.stores.sql import schema
 from jobyard.stores.sql.store import SqlStore
 from jobyard.telemetry import configure_logging
-
-__all__ = ["open_sockets"]
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -82,7 +80,7 @@ def check_database(settings: Settings) -> None:
 
 def prepare(settings: Settings) -> None:
     """What must be right before a process starts. A fresh directory gets its database."""
-    _endpoints(settings), _servers(settings)
+    _check_secrets(settings)
     configure_logging(settings.log.format, settings.log.level)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     settings.server.data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -197,6 +195,12 @@ def _blobs(settings: Settings) -> tuple[dict[str, Source], dict[str, Sink]]:
         sources |= {"ftp": ftp, "ftps": ftp}
         sinks |= {"ftp": ftp, "ftps": ftp}
     return sources, sinks
+
+
+def _check_secrets(settings: Settings) -> None:
+    """Raises `Invalid` if one is not where it should be: better now than in a process that dies of it."""
+    _endpoints(settings)
+    _servers(settings)
 
 
 def _endpoints(settings: Settings) -> Sequence[Endpoint]:

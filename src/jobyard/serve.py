@@ -21,6 +21,7 @@ from typing import Self
 import structlog
 
 from jobyard import bootstrap
+from jobyard.apis.http.listener import open_sockets
 from jobyard.domain.errors import Unavailable
 from jobyard.settings import Settings, split_address
 
@@ -82,7 +83,7 @@ def _open(settings: Settings) -> list[socket.socket]:
     deadline = time.monotonic() + _PORT_SECONDS
     while True:
         try:
-            return bootstrap.open_sockets(host, port, workers)
+            return open_sockets(host, port, workers)
         except OSError as error:
             taken = error.errno == errno.EADDRINUSE
             if taken and time.monotonic() < deadline:
